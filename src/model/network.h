@@ -1,0 +1,62 @@
+// The seam between streaming and weights: rows in, logits out.
+//
+// The engine says which rows of which sessions go through the weights in one pass; a Network evaluates them. The
+// real one is a ggml graph (llama_network.h); tests put a stub in its place, which answers from a hash of what a row
+// may see, so that the engine can be held against golden traces without any weights.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "stream/visibility.h"
+
+namespace tandem {
+
+/// One row of a pass: what to evaluate, where it stands, and whether its logits will be read.
+struct PassRow {
+  TokenId token{};
+  RowPlace place;
+  bool wants_logits = false;
+};
+
+/// A session's slots in the cache: [begin, begin + size). Slot s of its timeline is slot begin + s of the cache.
+struct CacheSpan {
+  int begin = 0;
+  int size = 0;
+};
+
+/// The rows that one session puts into a pass.
+struct SessionRows {
+  CacheSpan span;
+  std::span<const RowPlace> cached;  // Timeline::rows(): slot order, the pass' own rows among them
+  std::vector<PassRow> rows;
+};
+
+/// Logits of the rows that wanted them, in the order of the pass. Valid until the next pass.
+struct Logits {
+  std::span<const float> values;  // [n_rows * n_vocab]
+  int n_vocab = 0;
+
+  std::span<const float> row(int i) const { return values.subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab); }
+};
+
+class Network {
+ public:
+  Network() = default;
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+  virtual ~Network() = default;
+
+  /// Most rows that one pass may have, over all its sessions.
+  virtual int max_rows_per_pass() const = 0;
+
+  /// Reserves a contiguous span of the cache, or returns an empty one (size 0) when there is no room.
+  [[nodiscard]] virtual CacheSpan reserve(int n_slots) = 0;
+  virtual void release(CacheSpan span) = 0;
+
+  /// One pass. Writes K and V of every row into its slot; rows see each other and the cache as visibility.h says.
+  /// Cost: one reading of the weights, attention over each session's own slots only.
+  virtual Logits evaluate(std::span<const SessionRows> pass) = 0;
+};
+
+}  // namespace tandem
