@@ -1,0 +1,163 @@
+#include "text/vocabulary.h"
+
+#include <fmt/format.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "tandem/error.h"
+#include "text/llama_log.h"
+#include "text/utf8.h"
+
+namespace tandem {
+namespace {
+
+struct FreeModel {
+  void operator()(llama_model* model) const { llama_model_free(model); }
+};
+using ModelPtr = std::unique_ptr<llama_model, FreeModel>;
+
+/// libllama's C interface lets C++ exceptions through in places; nobody outside this file shall meet one.
+template <typename Call>
+auto guarded(std::string_view what, Call&& call) {
+  try {
+    return call();
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(ErrorCode::kBadFile, fmt::format("vocabulary: {}: libllama says: {}", what, e.what()));
+  }
+}
+
+std::string bytes_of(const llama_vocab* vocab, llama_token id) {
+  std::string bytes(32, '\0');
+  const auto write = [&] {
+    return llama_token_to_piece(vocab, id, bytes.data(), static_cast<int>(bytes.size()), 0, false);
+  };
+  int n = write();
+  if (n < 0) {
+    bytes.resize(static_cast<std::size_t>(-n));
+    n = write();
+  }
+  TANDEM_CHECK(n >= 0);
+  bytes.resize(static_cast<std::size_t>(n));
+  return bytes;
+}
+
+}  // namespace
+
+PieceInfo describe_bytes(std::string_view bytes) {
+  PieceInfo info;
+  info.begins_word = bytes.starts_with(' ');
+  info.only_mark = info.begins_word && bytes.find_first_not_of(' ') == std::string_view::npos;
+  const auto is_continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  std::size_t at = 0;
+  while (at < bytes.size() && is_continuation(bytes[at])) ++at;
+  info.n_joining_bytes = static_cast<int>(at);
+  info.is_byte = at > 0;
+  while (at < bytes.size()) {
+    const Utf8Step step = next_utf8(bytes.substr(at));
+    if (step.status == Utf8Status::kWhole) ++info.n_code_points;
+    if (step.status != Utf8Status::kWhole) info.is_byte = true;
+    if (step.status == Utf8Status::kUnfinished) {
+      const auto lead = static_cast<unsigned char>(bytes[at]);
+      const int n_whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+      info.n_missing_bytes = n_whole - static_cast<int>(step.n_bytes);
+    }
+    at += step.n_bytes;
+  }
+  return info;
+}
+
+struct Vocabulary::Impl {
+  ModelPtr model;
+  const llama_vocab* vocab = nullptr;
+  bool adds_space_prefix = false;  // libllama puts the mark in front of every text by itself
+
+  std::vector<TokenId> tokenize(std::string_view text, bool with_special) const;
+};
+
+std::vector<TokenId> Vocabulary::Impl::tokenize(std::string_view text, bool with_special) const {
+  if (text.empty()) return {};
+  if (text.size() > static_cast<std::size_t>(std::numeric_limits<int>::max() / 2)) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("tokenize: expected a text of less than 1 GiB, got {} bytes", text.size()));
+  }
+  std::vector<llama_token> ids(text.size() + 2);
+  const auto run = [&] {
+    return llama_tokenize(vocab, text.data(), static_cast<int>(text.size()), ids.data(),
+                          static_cast<int>(ids.size()), /*add_special=*/false, with_special);
+  };
+  int n = guarded("tokenize", run);
+  if (n < 0) {
+    ids.resize(static_cast<std::size_t>(-n));
+    n = guarded("tokenize", run);
+  }
+  TANDEM_CHECK(n >= 0);
+  std::vector<TokenId> tokens;
+  tokens.reserve(static_cast<std::size_t>(n));
+  for (int i = 0; i < n; ++i) tokens.push_back(TokenId{ids[static_cast<std::size_t>(i)]});
+  return tokens;
+}
+
+Vocabulary::Vocabulary(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
+  const int n = llama_vocab_n_tokens(impl_->vocab);
+  pieces_.reserve(static_cast<std::size_t>(n));
+  bytes_.reserve(static_cast<std::size_t>(n));
+  for (llama_token id = 0; id < n; ++id) {
+    bytes_.push_back(bytes_of(impl_->vocab, id));
+    PieceInfo info = describe_bytes(bytes_.back());
+    const int attributes = llama_vocab_get_attr(impl_->vocab, id);
+    info.is_end = llama_vocab_is_eog(impl_->vocab, id);
+    constexpr int kNeverWritten =
+        LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
+    // A piece without bytes would be a step that writes nothing: libllama leaves undefined types so.
+    info.is_masked = !info.is_end && ((attributes & kNeverWritten) != 0 || bytes_.back().empty());
+    pieces_.push_back(info);
+  }
+}
+
+Vocabulary::~Vocabulary() = default;
+
+std::shared_ptr<const Vocabulary> Vocabulary::load(const std::string& gguf_path,
+                                                   const TokenizerTables& tables) {
+  check_tokenizer_tables(tables, gguf_path);
+  route_llama_log();
+  auto impl = std::make_unique<Impl>();
+  llama_model_params params = llama_model_default_params();
+  params.vocab_only = true;
+  params.n_gpu_layers = 0;
+  impl->model.reset(
+      guarded(gguf_path, [&] { return llama_model_load_from_file(gguf_path.c_str(), params); }));
+  if (impl->model == nullptr) {
+    throw Error(ErrorCode::kBadFile,
+                fmt::format("{}: libllama cannot load the vocabulary (its log says why)", gguf_path));
+  }
+  impl->vocab = llama_model_get_vocab(impl->model.get());
+  const int n = llama_vocab_n_tokens(impl->vocab);
+  if (static_cast<std::size_t>(n) != tables.pieces.size()) {
+    throw Error(ErrorCode::kBadFile,
+                fmt::format("{}: tokenizer.ggml.tokens: expected {} pieces, libllama read {}", gguf_path,
+                            tables.pieces.size(), n));
+  }
+  impl->adds_space_prefix = tables.model == "llama" && tables.add_space_prefix;
+  return guarded(gguf_path,
+                 [&] { return std::shared_ptr<const Vocabulary>(new Vocabulary(std::move(impl))); });
+}
+
+std::vector<TokenId> Vocabulary::tokenize_word(std::string_view word, bool is_first) const {
+  if (word.empty()) return {};
+  if (is_first || impl_->adds_space_prefix) return tokenize(word);
+  return tokenize(fmt::format(" {}", word));
+}
+
+std::vector<TokenId> Vocabulary::tokenize(std::string_view text) const {
+  return impl_->tokenize(text, false);
+}
+
+std::vector<TokenId> Vocabulary::tokenize_template(std::string_view text) const {
+  return impl_->tokenize(text, true);
+}
+
+}  // namespace tandem
