@@ -19,9 +19,14 @@ function(tandem_room NAME)
   target_link_libraries(tandem_${NAME} ${scope} ${ROOM_USES} ${ROOM_LINKS})
 endfunction()
 
-# tandem_test(NAME SOURCES ... USES rooms... LINKS ...): one GoogleTest program, its cases listed in ctest.
+# tandem_test(NAME SOURCES ... USES rooms... LINKS ... LABELS ggml|slow): one GoogleTest program, its cases listed in
+# ctest. Besides its room's name a test has one label at most (CONTRIBUTING.md): GoogleTest's module loses the second.
 function(tandem_test NAME)
   cmake_parse_arguments(TEST "" "" "SOURCES;USES;LINKS;LABELS" ${ARGN})
+  list(LENGTH TEST_LABELS n_labels)
+  if(n_labels GREATER 1)
+    message(FATAL_ERROR "test_${NAME}: expected one label at most, got ${TEST_LABELS}; 'slow' covers 'ggml'")
+  endif()
   add_executable(test_${NAME} ${TEST_SOURCES})
   list(TRANSFORM TEST_USES PREPEND tandem_)
   target_include_directories(test_${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
