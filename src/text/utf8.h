@@ -38,8 +38,12 @@ std::size_t count_code_points(std::string_view text);
 /// that no control character ever reaches a tokenizer. A zero-width space or joiner (Cf) is part of its word.
 bool is_white_space(char32_t code_point);
 
-/// The maximal runs of `text` without white space, in order, as views into it. Invalid bytes stay in their
-/// word: ask find_invalid_utf8 first.
+/// A longer "word" is no word of any language, and one unit of a source must fit into a pass: it is cut into
+/// several.
+inline constexpr std::size_t kMaxWordCodePoints = 256;
+
+/// The maximal runs of `text` without white space, in order, as views into it, longer ones cut every
+/// kMaxWordCodePoints. Invalid bytes stay in their word: ask find_invalid_utf8 first.
 std::vector<std::string_view> split_words(std::string_view text);
 
 }  // namespace tandem

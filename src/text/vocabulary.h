@@ -63,6 +63,8 @@ class Vocabulary {
   /// The bytes that the piece stands for, its mark written as a space.
   std::string_view bytes(TokenId id) const { return bytes_[static_cast<std::size_t>(to_int(id))]; }
 
+  std::span<const std::string> byte_table() const { return bytes_; }
+
   /// One source word's tokens, such that the words of a text tokenised one by one give the tokens of the
   /// whole text joined by single spaces (for vocabularies whose pieces do not straddle a space; see
   /// docs/decisions.md). `is_first`: the word opens the text.
