@@ -31,7 +31,8 @@ class Error : public std::runtime_error {
 
 /// Throws kInternal with the place and the condition. Called by TANDEM_CHECK.
 [[noreturn]] inline void fail_check(const char* file, int line, const char* condition) {
-  throw Error(ErrorCode::kInternal, std::string(file) + ":" + std::to_string(line) + ": internal check failed: " + condition);
+  throw Error(ErrorCode::kInternal,
+              std::string(file) + ":" + std::to_string(line) + ": internal check failed: " + condition);
 }
 
 }  // namespace tandem

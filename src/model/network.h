@@ -1,8 +1,8 @@
 // The seam between streaming and weights: rows in, logits out.
 //
-// The engine says which rows of which sessions go through the weights in one pass; a Network evaluates them. The
-// real one is a ggml graph (llama_network.h); tests put a stub in its place, which answers from a hash of what a row
-// may see, so that the engine can be held against golden traces without any weights.
+// The engine says which rows of which sessions go through the weights in one pass; a Network evaluates them.
+// The real one is a ggml graph (ggml_network.h); tests put a stub in its place, which answers from a hash of
+// what a row may see, so that the engine can be held against golden traces without any weights.
 #pragma once
 
 #include <span>
@@ -19,7 +19,8 @@ struct PassRow {
   bool wants_logits = false;
 };
 
-/// A session's slots in the cache: [begin, begin + size). Slot s of its timeline is slot begin + s of the cache.
+/// A session's slots in the cache: [begin, begin + size). Slot s of its timeline is slot begin + s of the
+/// cache.
 struct CacheSpan {
   int begin = 0;
   int size = 0;
@@ -37,7 +38,9 @@ struct Logits {
   std::span<const float> values;  // [n_rows * n_vocab]
   int n_vocab = 0;
 
-  std::span<const float> row(int i) const { return values.subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab); }
+  std::span<const float> row(int i) const {
+    return values.subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab);
+  }
 };
 
 class Network {
@@ -54,8 +57,8 @@ class Network {
   [[nodiscard]] virtual CacheSpan reserve(int n_slots) = 0;
   virtual void release(CacheSpan span) = 0;
 
-  /// One pass. Writes K and V of every row into its slot; rows see each other and the cache as visibility.h says.
-  /// Cost: one reading of the weights, attention over each session's own slots only.
+  /// One pass. Writes K and V of every row into its slot; rows see each other and the cache as visibility.h
+  /// says. Cost: one reading of the weights, attention over each session's own slots only.
   virtual Logits evaluate(std::span<const SessionRows> pass) = 0;
 };
 

@@ -20,8 +20,9 @@ TargetShape TargetShape::from_words(int n_prefix_rows, std::span<const int> word
 
 TargetLayout layout_target(const SourceUnits& source, const TargetShape& target, WaitK k) {
   if (target.n_prefix_rows < 1) {
-    throw Error(ErrorCode::kInvalidArgument, "layout_target: expected a target prefix of at least 1 row, got " +
-                                                 std::to_string(target.n_prefix_rows));
+    throw Error(ErrorCode::kInvalidArgument,
+                "layout_target: expected a target prefix of at least 1 row, got " +
+                    std::to_string(target.n_prefix_rows));
   }
   TargetLayout layout;
   for (int word = 0; word <= target.n_words; ++word) {
@@ -50,7 +51,8 @@ std::vector<RowPlace> place_pair(int n_source_rows, std::span<const std::vector<
   Timeline timeline(target_start, static_cast<int>(n_rows), std::max(1, static_cast<int>(visible.size())));
   for (int row = 0; row < n_source_rows; ++row) timeline.add_source_row();
   for (std::size_t target = 0; target < visible.size(); ++target) {
-    for (int rows_seen : visible[target]) timeline.add_target_row(rows_seen, RowKind::kKept, static_cast<int>(target));
+    for (int rows_seen : visible[target])
+      timeline.add_target_row(rows_seen, RowKind::kKept, static_cast<int>(target));
   }
   return {timeline.rows().begin(), timeline.rows().end()};
 }

@@ -1,6 +1,6 @@
-// A whole sentence pair at once: the rows and visibilities of one masked batch forward. Training and the tests that
-// hold streaming against a batch forward build their masks and positions from here, and the engine's step-by-step
-// choices must come to the same (DESIGN: "streaming equals one masked batch forward").
+// A whole sentence pair at once: the rows and visibilities of one masked batch forward. Training and the
+// tests that hold streaming against a batch forward build their masks and positions from here, and the
+// engine's step-by-step choices must come to the same (DESIGN: "streaming equals one masked batch forward").
 //
 // Worked example, k = 1: source p0 p1 | w1 | w2a w2b | w3 e, target a | t1 | t2a t2b | t3 | end
 //
@@ -37,7 +37,8 @@ struct TargetLayout {
   std::vector<int> delay_for_word;    // [M + 1]  source words read
   std::vector<int> visible_for_word;  // [M + 1]  source rows visible
   std::vector<int> visible;           // [rows]   visibility of the token that the row predicts
-  std::vector<int> old_visible;       // [rows]   visibility of the word that the row's own token ends or goes on with
+  std::vector<int>
+      old_visible;  // [rows]   visibility of the word that the row's own token ends or goes on with
 };
 
 /// Throws Error{kInvalidArgument} if the target has no prefix row.
@@ -45,6 +46,7 @@ TargetLayout layout_target(const SourceUnits& source, const TargetShape& target,
 
 /// Rows of the pair, source first, then each target in turn; slot = place in that order.
 ///   visible  for each target, its rows' visibilities
-std::vector<RowPlace> place_pair(int n_source_rows, std::span<const std::vector<int>> visible, Position target_start);
+std::vector<RowPlace> place_pair(int n_source_rows, std::span<const std::vector<int>> visible,
+                                 Position target_start);
 
 }  // namespace tandem

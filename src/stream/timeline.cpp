@@ -68,7 +68,8 @@ RowPlace Timeline::place(RowPlace row) {
   // Free slots are few (a dropped draft or two), and only then is there anything to search for.
   auto free = rows_.end();
   if (n_occupied_ <= static_cast<int>(rows_.size())) {
-    free = std::find_if(rows_.begin(), rows_.end(), [](const RowPlace& r) { return r.kind == RowKind::kDropped; });
+    free = std::find_if(rows_.begin(), rows_.end(),
+                        [](const RowPlace& r) { return r.kind == RowKind::kDropped; });
   }
   row.slot = Slot{static_cast<std::int32_t>(free - rows_.begin())};
   if (free == rows_.end()) {
@@ -79,6 +80,8 @@ RowPlace Timeline::place(RowPlace row) {
   return row;
 }
 
-RowPlace& Timeline::at(Slot slot) { return rows_.at(static_cast<std::size_t>(to_int(slot))); }
+RowPlace& Timeline::at(Slot slot) {
+  return rows_.at(static_cast<std::size_t>(to_int(slot)));
+}
 
 }  // namespace tandem

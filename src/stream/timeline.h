@@ -1,14 +1,16 @@
 // One session's rows: which there are, in which slots, and what each may see.
 //
-// The timeline is the only place that hands out slots. It does no arithmetic on tokens and knows no policy: the
-// session says "a source row", "a target row that sees so many", "drop that one". Rows of all groups share one
-// contiguous span of slots, in whatever order they were written; the mask alone (visibility.h) tells them apart.
+// The timeline is the only place that hands out slots. It does no arithmetic on tokens and knows no policy:
+// the session says "a source row", "a target row that sees so many", "drop that one". Rows of all groups
+// share one contiguous span of slots, in whatever order they were written; the mask alone (visibility.h)
+// tells them apart.
 //
 //   slot      0    1    2    3    4    5    6
 //   row       p0   p1   w0   a0   w1   t0   (free)      <- rows(): groups mixed, order of arrival
 //   position  0    1    2    phi  3    phi+1
 //
-// Kept source rows are never dropped: they are evaluated once. Target rows are only ever dropped from the end.
+// Kept source rows are never dropped: they are evaluated once. Target rows are only ever dropped from the
+// end.
 #pragma once
 
 #include <span>
@@ -27,11 +29,12 @@ class Timeline {
   int n_free_slots() const { return n_slots_ - n_occupied_; }
 
   RowPlace add_source_row();
-  /// The next row of a target group, which sees `visible` source rows. Several drafts may stand at the same index;
-  /// a kept row takes the index for itself.
+  /// The next row of a target group, which sees `visible` source rows. Several drafts may stand at the same
+  /// index; a kept row takes the index for itself.
   RowPlace add_target_row(int visible, RowKind kind, int target = 0);
 
-  /// Makes a draft the kept row of its index. All other drafts of that index must be dropped by then or later.
+  /// Makes a draft the kept row of its index. All other drafts of that index must be dropped by then or
+  /// later.
   RowPlace keep(Slot slot);
   /// Frees the slot of a draft, or of the last kept row of a target group.
   void drop(Slot slot);

@@ -1,6 +1,6 @@
-// The numbers that must not be mixed up: a position is what RoPE rotates by and repeats across groups, a slot is
-// where K and V lie and is unique, a token is an id of the vocabulary. Each is its own type, and none converts to
-// another (tests/stream/types_must_not_compile.cpp).
+// The numbers that must not be mixed up: a position is what RoPE rotates by and repeats across groups, a slot
+// is where K and V lie and is unique, a token is an id of the vocabulary. Each is its own type, and none
+// converts to another (tests/stream/types_must_not_compile.cpp).
 #pragma once
 
 #include <compare>
@@ -13,8 +13,12 @@ enum class TokenId : std::int32_t {};
 /// Place of a row's K and V in the cache, relative to the session's span.
 enum class Slot : std::int32_t {};
 
-constexpr std::int32_t to_int(TokenId id) { return static_cast<std::int32_t>(id); }
-constexpr std::int32_t to_int(Slot slot) { return static_cast<std::int32_t>(slot); }
+constexpr std::int32_t to_int(TokenId id) {
+  return static_cast<std::int32_t>(id);
+}
+constexpr std::int32_t to_int(Slot slot) {
+  return static_cast<std::int32_t>(slot);
+}
 
 /// A RoPE position. Held as twice its value, so that phi may be a half (paper, Table 3: phi = 0.5).
 class Position {

@@ -19,9 +19,9 @@ bool sees(const RowPlace& query, const RowPlace& key) {
 
 void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys, std::span<float> out) {
   if (out.size() != queries.size() * keys.size()) {
-    throw Error(ErrorCode::kInvalidArgument,
-                "fill_mask: expected " + std::to_string(queries.size() * keys.size()) + " mask entries, got " +
-                    std::to_string(out.size()));
+    throw Error(ErrorCode::kInvalidArgument, "fill_mask: expected " +
+                                                 std::to_string(queries.size() * keys.size()) +
+                                                 " mask entries, got " + std::to_string(out.size()));
   }
   constexpr float kHidden = -std::numeric_limits<float>::infinity();
   auto entry = out.begin();

@@ -13,11 +13,12 @@
 
 namespace tandem {
 
-/// A kept row stays in the cache; a draft was evaluated under a visibility that may not be kept; a dropped row's
-/// slot is free, and whatever K and V still lie there are nobody's to see.
+/// A kept row stays in the cache; a draft was evaluated under a visibility that may not be kept; a dropped
+/// row's slot is free, and whatever K and V still lie there are nobody's to see.
 enum class RowKind { kKept, kDraft, kDropped };
 
-/// Where a row stands, and what it may see. `visible` counts source rows and is unused for rows of the source.
+/// Where a row stands, and what it may see. `visible` counts source rows and is unused for rows of the
+/// source.
 struct RowPlace {
   Group group = Group::source();
   int index = 0;  // within its group, from 0
@@ -32,7 +33,8 @@ struct RowPlace {
 /// Position of row `index` of a group: source rows count from 0, target rows from `target_start`  // phi
 Position position_of(Group group, int index, Position target_start);
 
-/// Whether `query` may attend to `key`. A row always sees itself; drafts and dropped rows are seen by no other.
+/// Whether `query` may attend to `key`. A row always sees itself; drafts and dropped rows are seen by no
+/// other.
 bool sees(const RowPlace& query, const RowPlace& key);
 
 /// Visibility of cached rows for the rows of one pass.

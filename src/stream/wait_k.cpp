@@ -7,7 +7,8 @@
 namespace tandem {
 
 WaitK::WaitK(int k) : k_(k) {
-  if (k < 1) throw Error(ErrorCode::kInvalidArgument, "wait-k: expected k >= 1 or inf, got " + std::to_string(k));
+  if (k < 1)
+    throw Error(ErrorCode::kInvalidArgument, "wait-k: expected k >= 1 or inf, got " + std::to_string(k));
 }
 
 int WaitK::units_for_word(int word, int n_units) const {
@@ -43,6 +44,8 @@ int SourceUnits::rows_after(int n_units) const {
   return n_units == 0 ? n_prefix_rows_ : unit_ends_[static_cast<std::size_t>(n_units) - 1];
 }
 
-int SourceUnits::words_after(int n_units) const { return std::min(n_units, n_words_); }
+int SourceUnits::words_after(int n_units) const {
+  return std::min(n_units, n_words_);
+}
 
 }  // namespace tandem

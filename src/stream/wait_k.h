@@ -45,10 +45,12 @@ class SourceUnits {
   explicit SourceUnits(int n_prefix_rows = 0) : n_prefix_rows_(n_prefix_rows) {}
 
   /// The whole source at once, with the suffix where `end_marker` puts it.
-  static SourceUnits whole(int n_prefix_rows, std::span<const int> word_rows, int n_suffix_rows, EndMarker end_marker);
+  static SourceUnits whole(int n_prefix_rows, std::span<const int> word_rows, int n_suffix_rows,
+                           EndMarker end_marker);
 
   void add_word(int n_rows);
-  /// Ends the source: the suffix joins the last word (or the prefix, if no word came), or is a unit of its own.
+  /// Ends the source: the suffix joins the last word (or the prefix, if no word came), or is a unit of its
+  /// own.
   void add_suffix(int n_rows, EndMarker end_marker);
 
   int n_units() const { return static_cast<int>(unit_ends_.size()); }

@@ -1,0 +1,167 @@
+// Tandem in one header: a loaded model, and sessions that read a source and write a target at the same time.
+//
+//   auto engine = tandem::Engine::load("models/default.gguf", {});
+//   tandem::SessionOptions options;
+//   options.target_language = "de";
+//   options.k = 3;                                    // start writing after three words, then word by word
+//   tandem::Session session = engine.open(options);
+//   session.push_text("A man is riding a bi");         // any cut will do, as it arrives
+//   session.push_text("ke down the street.");
+//   session.finish();
+//   while (session.step() == tandem::Progress::kMore) {}
+//   for (const tandem::Event& event : session.poll())
+//     if (event.kind == tandem::EventKind::kCommit) std::cout << event.text << std::flush;
+//
+// An Engine is one loaded model with its compute: one thread at a time may use it and its sessions. A Session
+// is one mutable timeline: sentence after sentence, each read as it arrives. Committed text is append-only.
+// The engine must outlive its sessions. Nothing here waits: step() runs at most one pass and says whether
+// there is more to do.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tandem/error.h"
+
+namespace tandem {
+
+class EngineCore;
+class SessionCore;
+
+enum class CacheType { kFloat16, kFloat32 };
+enum class AttentionKind { kAuto, kPlain, kFlash };
+
+struct EngineOptions {
+  int n_threads = 0;         // 0: the machine's cores
+  int session_slots = 1024;  // rows of source and target that one sentence may have together
+  int max_sessions = 1;      // spans of the cache reserved at load
+  CacheType cache_type = CacheType::kFloat16;
+  AttentionKind attention = AttentionKind::kAuto;
+};
+
+/// Whether the arriving source can be looked at before it may be seen; none of these changes the text.
+enum class Fork { kNever, kWhenReady };
+enum class ReadAhead { kNever, kWhenRoom };
+/// Where the source suffix goes when the last word is known in time (it is a unit of its own when it is not).
+enum class Suffix { kWithLastWord, kOwnUnit };
+
+/// k without a limit: read the whole source, then write.
+inline constexpr int kUnlimited = 0;
+
+struct SessionOptions {
+  std::string target_language;  // one that the model file lists
+  int k = 3;                    // wait-k; kUnlimited for batch mode
+  Suffix suffix = Suffix::kWithLastWord;
+  Fork fork = Fork::kWhenReady;
+  ReadAhead read_ahead = ReadAhead::kWhenRoom;
+  // A sentence's target may have at most target_rows_base + target_rows_per_source_row * (source rows read)
+  // tokens: then its end is forced, as if the model had written it.
+  int target_rows_base = 48;
+  int target_rows_per_source_row = 3;
+};
+
+enum class EventKind {
+  kRead,      // a source unit was taken
+  kWrite,     // a piece was chosen; not yet committed
+  kCommit,    // a target word will never change again
+  kSentence,  // the sentence's end was written; the next one begins with nothing remembered
+  kFailed,    // the sentence cannot go on; `text` says why, the next sentence is not affected
+};
+
+struct Event {
+  EventKind kind = EventKind::kRead;
+  int sentence = 0;
+  int index = 0;         // unit read, or word committed or written, in its sentence
+  std::string text;      // the source word; the committed word with the space in front of it; or the reason
+  int delay_words = 0;   // source words read so far in this sentence
+  int visible_rows = 0;  // source rows that the event's target row could see
+  std::int64_t passes = 0;  // passes of this session so far
+};
+
+/// Whether a source word is its sentence's last.
+enum class Last { kNo, kYes };
+
+enum class Progress {
+  kMore,        // call step() again
+  kNeedsInput,  // everything that may be written is written: push more, or finish()
+  kFinished,    // finish() was called and the last sentence has ended
+  kCancelled,
+};
+
+enum class Push {
+  kAccepted,
+  kFull,    // the queue of unread words is full: step() first
+  kClosed,  // after finish() or cancel()
+};
+
+struct Counters {
+  std::int64_t passes = 0;
+  std::int64_t rows = 0;
+  std::int64_t source_rows = 0;
+  std::int64_t logit_rows = 0;
+  std::int64_t drafts = 0;         // rows evaluated under a visibility that might not be kept
+  std::int64_t dropped_rows = 0;   // drafts that were not kept, and rows taken back at an early end
+  std::int64_t rows_twice = 0;     // source rows evaluated more than once: always 0
+  std::int64_t target_tokens = 0;  // text tokens written, and ends
+};
+
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  /// Source text as it arrives, cut anywhere (UTF-8). Words end at white space, sentences at sentence-final
+  /// punctuation. Bytes that are not UTF-8 are skipped.
+  [[nodiscard]] Push push_text(std::string_view text);
+  /// One source word. `is_last` ends the sentence with it. Throws Error{kInvalidArgument} if it is not valid
+  /// UTF-8.
+  [[nodiscard]] Push push_word(std::string_view word, Last last = Last::kNo);
+  /// Ends the sentence that is being read, if one is: a suffix of its own if its last word was READ already.
+  void end_sentence();
+  /// No more source.
+  void finish();
+
+  /// At most one pass over the weights. Cost: one reading of the weights.
+  [[nodiscard]] Progress step();
+  /// Events since the last poll, in order.
+  std::vector<Event> poll();
+
+  /// Stops at once; committed text stays as it is. step() returns kCancelled from then on.
+  void cancel();
+  /// Back to an empty session with the same options. Counters go on.
+  void reset();
+
+  const Counters& counters() const;
+  /// Bytes of the cache span and of everything else that the session holds.
+  std::int64_t memory_bytes() const;
+
+ private:
+  friend class Engine;
+  explicit Session(std::unique_ptr<SessionCore> core);
+  std::unique_ptr<SessionCore> core_;
+};
+
+class Engine {
+ public:
+  /// Loads a GGUF file. Throws Error: what in the file, what was expected, what was found.
+  static Engine load(const std::string& path, const EngineOptions& options);
+  Engine(Engine&&) noexcept;
+  Engine& operator=(Engine&&) noexcept;
+  ~Engine();
+
+  /// Throws Error{kNotFound} for a target language that the model does not have (naming those it has),
+  /// Error{kInvalidArgument} for a bad k, Error{kUnsupported} when max_sessions are open.
+  Session open(const SessionOptions& options);
+
+  std::vector<std::string> target_languages() const;
+
+ private:
+  explicit Engine(std::unique_ptr<EngineCore> core);
+  std::unique_ptr<EngineCore> core_;
+};
+
+}  // namespace tandem

@@ -1,0 +1,46 @@
+// Greedy choice among the pieces that may be written, and the one question that streaming adds: does the word
+// go on?
+//
+// A piece is masked (never written, never summed), the end, one that would open a new word, or one that
+// continues. The boundary is decided by total probability: the next word is still uncertain and spreads its
+// mass over many pieces, so the single best piece would favour going on.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "stream/types.h"
+#include "text/word_tracker.h"
+
+namespace tandem {
+
+/// Which pieces a choice may fall on.
+enum class Choice { kAny, kContinuation, kBeginningOrEnd };
+
+class Sampler {
+ public:
+  /// `pieces` must outlive the sampler. `end_ids`: the template's end; the vocabulary's own ends are known
+  /// from `pieces`.
+  Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids);
+
+  bool is_end(TokenId id) const { return kinds_[static_cast<std::size_t>(to_int(id))] == Kind::kEnd; }
+
+  /// The best piece of the class; the lowest id among equals. None if the class is empty or nothing is
+  /// finite.
+  ///   logits [n_vocab]
+  std::optional<TokenId> best(std::span<const float> logits, Choice choice, const WordTracker& words) const;
+
+  /// Whether the word ends here: all pieces that would begin a word, and the end, have more probability
+  /// together than all that would continue it.
+  bool is_boundary(std::span<const float> logits, const WordTracker& words) const;
+
+ private:
+  enum class Kind : unsigned char { kMasked, kEnd, kBegins, kContinues };
+  bool begins(std::size_t id, bool boundary_open) const {
+    return kinds_[id] == Kind::kEnd || (boundary_open && kinds_[id] == Kind::kBegins);
+  }
+
+  std::vector<Kind> kinds_;  // by token id
+};
+
+}  // namespace tandem

@@ -1,0 +1,60 @@
+// A session on the stub network. Source words are written as the number of their rows: "2" is a word of two
+// tokens.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/session_core.h"
+#include "support/stub_network.h"
+
+namespace tandem::testing {
+
+struct StubOptions {
+  WaitK k = WaitK(1);
+  int source_prefix = 1;
+  int source_suffix = 1;
+  int target_prefix = 1;
+  EndMarker end_marker = EndMarker::kWithLastWord;
+  Fork fork = Fork::kWhenReady;
+  ReadAhead read_ahead = ReadAhead::kWhenRoom;
+  int n_slots = 256;
+  int target_rows_base = 1000;  // golden traces know no bound
+};
+
+inline const std::vector<PieceInfo>& stub_pieces() {
+  static const std::vector<PieceInfo> pieces = StubNetwork::pieces();
+  return pieces;
+}
+inline const std::vector<std::string>& stub_bytes() {
+  static const std::vector<std::string> bytes = StubNetwork::bytes();
+  return bytes;
+}
+
+inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const StubOptions& options) {
+  SessionParts parts;
+  parts.network = &network;
+  parts.span = network.reserve(options.n_slots);
+  parts.target_start = Position::whole(0);
+  parts.tokenize_word = [](std::string_view word, bool) {
+    return std::vector<TokenId>(static_cast<std::size_t>(std::stoi(std::string(word))), TokenId{9});
+  };
+  const auto rows = [](int n, int token) {
+    return std::vector<TokenId>(static_cast<std::size_t>(n), TokenId{token});
+  };
+  parts.prompt = {.source_prefix = rows(options.source_prefix, 0),
+                  .source_suffix = rows(options.source_suffix, 0),
+                  .target_prefix = rows(options.target_prefix, 1),
+                  .end = rows(1, 2)};
+  parts.policy = std::make_unique<WaitKPolicy>(options.k);
+  parts.sampler = std::make_unique<Sampler>(stub_pieces(), parts.prompt.end);
+  parts.setup.pieces = stub_pieces();
+  parts.setup.bytes = stub_bytes();
+  parts.setup.end_marker = options.end_marker;
+  parts.setup.fork = options.fork;
+  parts.setup.read_ahead = options.read_ahead;
+  parts.setup.target_rows_base = options.target_rows_base;
+  return std::make_unique<SessionCore>(std::move(parts));
+}
+
+}  // namespace tandem::testing
