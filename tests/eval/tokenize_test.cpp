@@ -70,9 +70,11 @@ TEST(Unicode, BrokenBytesBecomeReplacementsAndTheRestIsRead) {
   EXPECT_EQ(decode_utf8("\xED\xA0\x80z").back(), U'z');  // a surrogate
 }
 
-TEST(Unicode, ZeroWidthSpaceIsNoWhiteSpace) {
+TEST(Unicode, WhiteSpaceIsWhatPythonSplitsAt) {
   EXPECT_FALSE(is_space(0x200B));
   EXPECT_TRUE(is_space(0x1F));
+  EXPECT_TRUE(is_space(0x85));
+  EXPECT_TRUE(is_space(0xA0));
   EXPECT_TRUE(is_space(0x3000));
 }
 
