@@ -1,0 +1,97 @@
+#include "text/vocab_files.h"
+
+#include <gguf.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <string_view>
+
+#include "tandem/error.h"
+
+namespace tandem::testing {
+namespace {
+
+struct FreeGguf {
+  void operator()(gguf_context* context) const { gguf_free(context); }
+};
+
+std::vector<std::string> strings_of(const gguf_context* gguf, const char* key) {
+  std::vector<std::string> out;
+  const std::int64_t at = gguf_find_key(gguf, key);
+  if (at < 0) return out;
+  for (std::size_t i = 0; i < gguf_get_arr_n(gguf, at); ++i) out.emplace_back(gguf_get_arr_str(gguf, at, i));
+  return out;
+}
+
+template <typename T>
+std::vector<T> numbers_of(const gguf_context* gguf, const char* key) {
+  const std::int64_t at = gguf_find_key(gguf, key);
+  if (at < 0) return {};
+  const T* data = static_cast<const T*>(gguf_get_arr_data(gguf, at));
+  return {data, data + gguf_get_arr_n(gguf, at)};
+}
+
+std::string string_of(const gguf_context* gguf, const char* key) {
+  const std::int64_t at = gguf_find_key(gguf, key);
+  return at < 0 ? "" : gguf_get_val_str(gguf, at);
+}
+
+bool is_supported(const std::filesystem::path& path) {
+  const std::string model = read_tables(path).model;
+  return model == "llama" || model == "gpt2" || model == "gemma4";
+}
+
+}  // namespace
+
+std::filesystem::path fixture_path() {
+  return std::filesystem::path(TANDEM_TEST_DIR) / "text" / "fixture.gguf";
+}
+
+TokenizerTables read_tables(const std::filesystem::path& path) {
+  const std::unique_ptr<gguf_context, FreeGguf> gguf(gguf_init_from_file(path.c_str(), {true, nullptr}));
+  if (gguf == nullptr) throw Error(ErrorCode::kBadFile, path.string() + ": not a GGUF file");
+  TokenizerTables tables;
+  tables.model = string_of(gguf.get(), "tokenizer.ggml.model");
+  tables.pre = string_of(gguf.get(), "tokenizer.ggml.pre");
+  tables.pieces = strings_of(gguf.get(), "tokenizer.ggml.tokens");
+  tables.scores = numbers_of<float>(gguf.get(), "tokenizer.ggml.scores");
+  tables.types = numbers_of<int>(gguf.get(), "tokenizer.ggml.token_type");
+  tables.merges = strings_of(gguf.get(), "tokenizer.ggml.merges");
+  for (std::int64_t i = 0; i < gguf_get_n_kv(gguf.get()); ++i) {
+    const std::string_view key = gguf_get_key(gguf.get(), i);
+    if (!key.starts_with("tokenizer.ggml.") || !key.ends_with("_token_id")) continue;
+    tables.special_ids.emplace_back(key, gguf_get_val_u32(gguf.get(), i));
+  }
+  const std::int64_t prefix = gguf_find_key(gguf.get(), "tokenizer.ggml.add_space_prefix");
+  tables.add_space_prefix = prefix < 0 ? tables.model == "llama" : gguf_get_val_bool(gguf.get(), prefix);
+  return tables;
+}
+
+std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path) {
+  return Vocabulary::load(path.string(), read_tables(path));
+}
+
+std::vector<std::filesystem::path> vocabulary_paths() {
+  std::vector<std::filesystem::path> found;
+  const char* directory = std::getenv("TANDEM_VOCAB_DIR");
+  if (directory != nullptr && *directory != '\0') {
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+      const std::filesystem::path path = entry.path();
+      if (path.extension() == ".gguf" && is_supported(path)) found.push_back(path);
+    }
+    std::sort(found.begin(), found.end());
+  }
+  found.insert(found.begin(), fixture_path());
+  return found;
+}
+
+std::vector<std::string> sentences() {
+  std::ifstream in(std::filesystem::path(TANDEM_TEST_DIR) / "text" / "sentences.txt");
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  if (lines.empty()) throw Error(ErrorCode::kNotFound, "tests/text/sentences.txt: expected lines, got none");
+  return lines;
+}
+
+}  // namespace tandem::testing

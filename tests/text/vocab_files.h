@@ -1,0 +1,27 @@
+// Vocabularies for tests: the committed fixture, and every ggml-vocab-*.gguf under $TANDEM_VOCAB_DIR
+// (llama.cpp's models/ folder has them, with .inp/.out pairs made by the tokenizers' own authors).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/vocabulary.h"
+
+namespace tandem::testing {
+
+std::filesystem::path fixture_path();
+
+/// The tokenizer.* keys of a GGUF file, read with ggml's own reader.
+TokenizerTables read_tables(const std::filesystem::path& path);
+
+std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path);
+
+/// The fixture first, then those of $TANDEM_VOCAB_DIR whose tokenizer we support.
+std::vector<std::filesystem::path> vocabulary_paths();
+
+/// The lines of sentences.txt.
+std::vector<std::string> sentences();
+
+}  // namespace tandem::testing
