@@ -1,0 +1,70 @@
+#include "model/cache.h"
+
+#include <fmt/core.h>
+#include <ggml.h>
+
+#include <algorithm>
+
+#include "model/config.h"
+#include "tandem/error.h"
+
+namespace tandem {
+
+Cache::Cache(const ModelConfig& config, CacheType type, int n_slots, ggml_backend_buffer_type_t buffer_type)
+    : n_slots_(n_slots) {
+  if (n_slots < 1)
+    throw Error(ErrorCode::kInvalidArgument, fmt::format("cache: expected at least 1 slot, got {}", n_slots));
+  const ggml_type element = type == CacheType::kF16 ? GGML_TYPE_F16 : GGML_TYPE_F32;
+  const auto n_tensors = 2 * static_cast<std::size_t>(config.n_layers);
+  context_.reset(ggml_init({n_tensors * ggml_tensor_overhead(), nullptr, true}));
+  for (int i = 0; i < config.n_layers; ++i) {
+    layers_.push_back({ggml_new_tensor_2d(context_.get(), element, config.n_embd_kv(), n_slots),
+                       ggml_new_tensor_2d(context_.get(), element, config.n_embd_kv(), n_slots)});
+  }
+  buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), buffer_type));
+  if (!buffer_) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("cache: not enough memory for {} slots of {} bytes", n_slots, bytes_per_slot()));
+  }
+}
+
+std::size_t Cache::bytes_per_slot() const {
+  return layers_.empty() ? 0 : layers_.size() * 2 * layers_.front().k->nb[1];
+}
+
+CacheSpan Cache::reserve(int n_slots) {
+  if (n_slots < 1) return {};
+  int begin = 0;
+  auto next = spans_.begin();
+  for (; next != spans_.end() && next->begin - begin < n_slots; ++next) begin = next->begin + next->size;
+  if (next == spans_.end() && n_slots_ - begin < n_slots) return {};
+  const CacheSpan span{begin, n_slots};
+  spans_.insert(next, span);
+  clear(span);
+  return span;
+}
+
+void Cache::release(CacheSpan span) {
+  TANDEM_CHECK(is_reserved(span));
+  std::erase_if(spans_, [&](const CacheSpan& other) { return other.begin == span.begin; });
+}
+
+bool Cache::is_reserved(CacheSpan span) const {
+  return std::any_of(spans_.begin(), spans_.end(), [&](const CacheSpan& other) {
+    return other.begin == span.begin && other.size == span.size;
+  });
+}
+
+void Cache::clear(CacheSpan span) {
+  // A hidden row weighs nothing, but nothing times infinity is not a number: what memory or a former owner
+  // left here must be finite.
+  for (const Layer& layer : layers_) {
+    for (ggml_tensor* tensor : {layer.k, layer.v}) {
+      const std::size_t row = tensor->nb[1];
+      ggml_backend_tensor_memset(tensor, 0, row * static_cast<std::size_t>(span.begin),
+                                 row * static_cast<std::size_t>(span.size));
+    }
+  }
+}
+
+}  // namespace tandem

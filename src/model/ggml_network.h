@@ -1,0 +1,58 @@
+// The Network that has weights: one ggml graph per pass, over a cache of its own.
+//
+// Not thread-safe: one thread at a time calls it. Many networks may share one Model.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "model/backend.h"
+#include "model/cache.h"
+#include "model/network.h"
+#include "model/pass_graph.h"
+
+namespace tandem {
+
+class Family;
+class Model;
+struct NetworkOptions;
+
+class GgmlNetwork final : public Network {
+ public:
+  /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
+  GgmlNetwork(std::shared_ptr<const Model> model, const Family& family, ggml_backend_dev_t device,
+              const NetworkOptions& options);
+
+  int max_rows_per_pass() const override { return max_rows_; }
+  [[nodiscard]] CacheSpan reserve(int n_slots) override { return cache_.reserve(n_slots); }
+  void release(CacheSpan span) override { cache_.release(span); }
+  Logits evaluate(std::span<const SessionRows> pass) override;
+
+ private:
+  PassShape shape_of(std::span<const SessionRows> pass) const;
+  void check(const SessionRows& session) const;
+  void prepare_graph(PassShape shape);
+  void set_rows(std::span<const SessionRows> pass);
+  void set_mask(const SessionRows& session, const SessionPart& part, ggml_tensor* mask);
+
+  std::shared_ptr<const Model> model_;  // keeps the weights
+  const Family& family_;
+  Backend backend_;
+  Cache cache_;
+  Attention attention_;
+  int max_rows_;
+  ggml_gallocr_ptr allocator_;
+  std::unique_ptr<PassGraph> graph_;  // of the last pass; the next one of the same shape reuses it
+
+  // Inputs and outputs on the host, kept between passes for their memory.
+  std::vector<float> embeddings_;
+  std::vector<std::int32_t> positions_;
+  std::vector<std::int64_t> slots_;
+  std::vector<std::int32_t> logit_rows_;
+  std::vector<RowPlace> queries_;
+  std::vector<float> visibility_;
+  std::vector<ggml_fp16_t> mask_;
+  std::vector<float> logits_;
+};
+
+}  // namespace tandem

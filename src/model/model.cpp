@@ -1,0 +1,83 @@
+#include "model/model.h"
+
+#include <algorithm>
+#include <map>
+
+#include "model/backend.h"
+#include "model/family.h"
+#include "model/ggml_network.h"
+#include "model/gguf_file.h"
+#include "model/weight_types.h"
+#include "model/weights.h"
+#include "tandem/error.h"
+
+namespace tandem {
+
+struct Model::Impl {
+  ModelConfig config;
+  std::shared_ptr<const GgufFile> file;
+  std::shared_ptr<const Vocabulary> vocabulary;
+  std::optional<StreamMetadata> metadata;
+  std::string weight_type;
+  std::size_t weight_bytes = 0;
+  ggml_backend_dev_t device = nullptr;
+  std::unique_ptr<const Family> family;
+  WeightBuffers weights;
+};
+
+namespace {
+
+std::string most_common_type(std::span<const StoredTensor> tensors) {
+  std::map<int, std::size_t> bytes;
+  for (const StoredTensor& tensor : tensors) bytes[tensor.type] += tensor.data.size();
+  const auto most = std::max_element(bytes.begin(), bytes.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == bytes.end() ? "none" : type_name(most->first);
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->file = GgufFile::open(path);
+  impl->config = read_config(*impl->file);
+  impl->metadata = read_stream_metadata(*impl->file, impl->config.n_vocab);
+  impl->device = find_device(options.device);
+  WeightLoader loader(impl->file, impl->device, options.layout);
+  impl->family = make_family(impl->config, loader);
+  impl->weights = loader.finish();
+  for (const StoredTensor& tensor : impl->file->tensors()) impl->weight_bytes += tensor.data.size();
+  impl->weight_type = most_common_type(impl->file->tensors());
+  impl->vocabulary = Vocabulary::load(path, read_tokenizer_tables(*impl->file));
+  if (impl->vocabulary->size() != impl->config.n_vocab)
+    impl->file->fail("the vocabulary's size changed while loading");
+  return std::shared_ptr<const Model>(new Model(std::move(impl)));
+}
+
+Model::Model(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+const ModelConfig& Model::config() const {
+  return impl_->config;
+}
+const std::shared_ptr<const Vocabulary>& Model::vocabulary() const {
+  return impl_->vocabulary;
+}
+const std::optional<StreamMetadata>& Model::metadata() const {
+  return impl_->metadata;
+}
+const std::string& Model::path() const {
+  return impl_->file->path();
+}
+const std::string& Model::weight_type() const {
+  return impl_->weight_type;
+}
+std::size_t Model::weight_bytes() const {
+  return impl_->weight_bytes;
+}
+
+std::unique_ptr<Network> Model::make_network(const NetworkOptions& options) const {
+  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->device, options);
+}
+
+}  // namespace tandem

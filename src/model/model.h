@@ -1,0 +1,48 @@
+// A loaded model: configuration, vocabulary, streaming metadata and weights, immutable and shared. What
+// changes while text streams (cache, compute buffers) belongs to the networks that it makes.
+//
+//   auto model = Model::load("models/default.gguf");
+//   auto network = model->make_network({.n_threads = 2, .n_slots = 4096});
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "model/config.h"
+#include "model/model_options.h"
+#include "model/network.h"
+#include "model/stream_metadata.h"
+#include "text/vocabulary.h"
+
+namespace tandem {
+
+class Model : public std::enable_shared_from_this<Model> {
+ public:
+  /// Loads and checks everything. Cost: the vocabulary; weights are mapped, and read by the first pass,
+  /// except for those that are repacked. Throws Error with the file's name, what was expected and what was
+  /// found.
+  static std::shared_ptr<const Model> load(const std::string& path, const ModelOptions& options = {});
+  ~Model();
+
+  const ModelConfig& config() const;
+  const std::shared_ptr<const Vocabulary>& vocabulary() const;
+  /// Nothing for a stock GGUF file.
+  const std::optional<StreamMetadata>& metadata() const;
+  const std::string& path() const;
+  /// Type that most weights have, by bytes ("q8_0"), and the bytes of all tensors.
+  const std::string& weight_type() const;
+  std::size_t weight_bytes() const;
+
+  /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
+  std::unique_ptr<Network> make_network(const NetworkOptions& options) const;
+
+ private:
+  struct Impl;
+  explicit Model(std::unique_ptr<const Impl> impl);
+
+  std::unique_ptr<const Impl> impl_;
+};
+
+}  // namespace tandem

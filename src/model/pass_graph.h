@@ -1,0 +1,87 @@
+// One pass as a ggml graph under construction: the inputs that every family shares, and attention over the
+// cache.
+//
+// All rows of all sessions go through the matrices together, session after session; only attention is per
+// session, over the session's own slots.
+#pragma once
+
+#include <ggml-cpp.h>
+
+#include <span>
+#include <vector>
+
+#include "model/cache.h"
+
+namespace tandem {
+
+/// One session's part of a pass.
+struct SessionPart {
+  int first_row = 0;  // among the rows of the pass
+  int n_rows = 0;
+  int first_slot = 0;  // of the cache
+  int n_keys = 0;      // slots that attention reads, from first_slot on
+
+  bool operator==(const SessionPart&) const = default;
+};
+
+/// What makes two passes the same graph.
+struct PassShape {
+  std::vector<SessionPart> sessions;
+  int n_rows = 0;
+  int n_logits = 0;
+
+  bool operator==(const PassShape&) const = default;
+};
+
+class PassGraph {
+ public:
+  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
+            int n_nodes_per_layer);
+
+  // For families, while building.
+  ggml_context* context() const { return context_.get(); }
+  ggml_tensor* embeddings() const { return embeddings_; }  // ne = [n_embd, n_rows]
+  ggml_tensor* positions() const { return positions_; }    // ne = [n_rows], doubled (see rotate)
+  int n_rows() const { return shape_.n_rows; }
+  /// RoPE at the rows' positions. x ne = [head_dim, n_heads, n_rows]; `factors` may be null.
+  ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* factors, int mode) const;
+  /// Writes k and v [n_embd_kv, n_rows] into their slots and attends from q [head_dim, n_heads, n_rows].
+  /// Returns ne = [n_embd_q, n_rows].
+  ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
+  /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
+  ggml_tensor* select_logit_rows(ggml_tensor* x) const;
+  void set_logits(ggml_tensor* logits);
+
+  // For the network, once built.
+  const PassShape& shape() const { return shape_; }
+  ggml_cgraph* graph() const { return graph_; }
+  ggml_tensor* slots() const { return slots_; }  // ne = [n_rows]
+  ggml_tensor* logit_rows() const {
+    return logit_rows_;
+  }  // ne = [n_logits], null if all rows are wanted, in order
+  ggml_tensor* mask(std::size_t session) const {
+    return masks_[session];
+  }                                                // f16, ne = [n_keys, n_rows of it]
+  ggml_tensor* logits() const { return logits_; }  // ne = [n_vocab, n_logits], null if none is wanted
+
+ private:
+  ggml_tensor* input(ggml_type type, int ne0, int ne1 = 1) const;
+  ggml_tensor* attend_session(const SessionPart& part, ggml_tensor* mask, ggml_tensor* q, ggml_tensor* k,
+                              ggml_tensor* v) const;
+  ggml_tensor* attend_plain(ggml_tensor* mask, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
+
+  const ModelConfig& config_;
+  const Cache& cache_;
+  Attention attention_;
+  PassShape shape_;
+  ggml_context_ptr context_;
+  ggml_cgraph* graph_ = nullptr;
+  ggml_tensor* embeddings_ = nullptr;
+  ggml_tensor* positions_ = nullptr;
+  ggml_tensor* slots_ = nullptr;
+  ggml_tensor* logit_rows_ = nullptr;
+  ggml_tensor* logits_ = nullptr;
+  std::vector<ggml_tensor*> masks_;
+};
+
+}  // namespace tandem
