@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,15 +32,14 @@ namespace tandem {
 class EngineCore;
 class SessionCore;
 
-enum class CacheType { kFloat16, kFloat32 };
-enum class AttentionKind { kAuto, kPlain, kFlash };
+/// Precision of the cached K and V. f16 halves the cache; f32 is exact to 1e-6 whatever the order of slots.
+enum class CachePrecision { kFloat16, kFloat32 };
 
 struct EngineOptions {
   int n_threads = 0;         // 0: the machine's cores
   int session_slots = 1024;  // rows of source and target that one sentence may have together
   int max_sessions = 1;      // spans of the cache reserved at load
-  CacheType cache_type = CacheType::kFloat16;
-  AttentionKind attention = AttentionKind::kAuto;
+  CachePrecision cache = CachePrecision::kFloat16;
 };
 
 /// Whether the arriving source can be looked at before it may be seen; none of these changes the text.
@@ -51,9 +51,18 @@ enum class Suffix { kWithLastWord, kOwnUnit };
 /// k without a limit: read the whole source, then write.
 inline constexpr int kUnlimited = 0;
 
+/// What stands around source and target, for a stock model without `tandem.*` keys; special tokens by name.
+struct PromptText {
+  std::string source_prefix;
+  std::string source_suffix;
+  std::string target_prefix;
+  std::string end;
+};
+
 struct SessionOptions {
-  std::string target_language;  // one that the model file lists
-  int k = 3;                    // wait-k; kUnlimited for batch mode
+  std::string target_language;       // one that the model file lists
+  std::optional<PromptText> prompt;  // instead of the model file's
+  int k = 3;                         // wait-k; kUnlimited for batch mode
   Suffix suffix = Suffix::kWithLastWord;
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;

@@ -8,15 +8,20 @@
 
 namespace tandem {
 
-Sampler::Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids) {
-  kinds_.reserve(pieces.size());
-  for (const PieceInfo& piece : pieces) {
-    kinds_.push_back(piece.is_end        ? Kind::kEnd
-                     : piece.is_masked   ? Kind::kMasked
-                     : piece.begins_word ? Kind::kBegins
-                                         : Kind::kContinues);
+Sampler::Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids,
+                 std::span<const TokenId> kept_ids) {
+  const auto kind_of = [](const PieceInfo& piece) {
+    if (piece.is_end) return Kind::kEnd;
+    if (piece.is_masked) return Kind::kMasked;
+    return piece.begins_word ? Kind::kBegins : Kind::kContinues;
+  };
+  if (kept_ids.empty()) {
+    for (const PieceInfo& piece : pieces) kinds_.push_back(kind_of(piece));
+  } else {
+    kinds_.assign(pieces.size(), Kind::kMasked);
+    for (TokenId id : kept_ids) kinds_.at(index(id)) = kind_of(pieces[index(id)]);
   }
-  for (TokenId id : end_ids) kinds_.at(static_cast<std::size_t>(to_int(id))) = Kind::kEnd;
+  for (TokenId id : end_ids) kinds_.at(index(id)) = Kind::kEnd;
 }
 
 std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choice,

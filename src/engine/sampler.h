@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "stream/types.h"
 #include "text/word_tracker.h"
@@ -19,11 +20,12 @@ enum class Choice { kAny, kContinuation, kBeginningOrEnd };
 
 class Sampler {
  public:
-  /// `pieces` must outlive the sampler. `end_ids`: the template's end; the vocabulary's own ends are known
-  /// from `pieces`.
-  Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids);
+  ///   end_ids   the template's end, beside the ends that the vocabulary knows itself
+  ///   kept_ids  ids that the model was trained to write, all others are masked; empty: all
+  Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids,
+          std::span<const TokenId> kept_ids = {});
 
-  bool is_end(TokenId id) const { return kinds_[static_cast<std::size_t>(to_int(id))] == Kind::kEnd; }
+  bool is_end(TokenId id) const { return kinds_[index(id)] == Kind::kEnd; }
 
   /// The best piece of the class; the lowest id among equals. None if the class is empty or nothing is
   /// finite.
@@ -35,6 +37,7 @@ class Sampler {
   bool is_boundary(std::span<const float> logits, const WordTracker& words) const;
 
  private:
+  static std::size_t index(TokenId id) { return static_cast<std::size_t>(to_int(id)); }
   enum class Kind : unsigned char { kMasked, kEnd, kBegins, kContinues };
   bool begins(std::size_t id, bool boundary_open) const {
     return kinds_[id] == Kind::kEnd || (boundary_open && kinds_[id] == Kind::kBegins);

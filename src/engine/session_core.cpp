@@ -28,7 +28,6 @@ SessionCore::SessionCore(SessionParts parts)
 
 SessionCore::~SessionCore() {
   parts_.network->release(parts_.span);
-  if (parts_.on_close) parts_.on_close();
 }
 
 // ---- source in

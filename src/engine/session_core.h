@@ -31,7 +31,6 @@ struct SessionParts {
   std::unique_ptr<const Policy> policy;
   std::unique_ptr<const Sampler> sampler;
   SentenceSetup setup;  // its prompt, policy and sampler are filled in by the session
-  std::function<void()> on_close;
 };
 
 class SessionCore {
@@ -42,7 +41,7 @@ class SessionCore {
   ~SessionCore();
 
   Push push_text(std::string_view text);
-  Push push_word(std::string_view word, Last last);
+  Push push_word(std::string_view word, Last last = Last::kNo);
   void end_sentence();
   void finish();
   Progress step();

@@ -18,10 +18,34 @@
 
 namespace tandem::testing {
 
+inline constexpr int kStubVocabulary = 14;
+
+inline std::uint64_t splitmix64(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15U;
+  x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
+  x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
+  return x ^ (x >> 31U);
+}
+
+/// Logits of a target row that sees `n_visible` source rows and these target tokens, itself last.
+inline std::vector<float> stub_logits(std::uint64_t seed, std::uint64_t n_visible,
+                                      const std::vector<TokenId>& tokens) {
+  std::uint64_t hash = splitmix64(seed);
+  const auto mix = [&hash](std::uint64_t x) { hash = splitmix64(hash ^ (x + 1) * 0x9E3779B97F4A7C15U); };
+  mix(n_visible);
+  for (TokenId token : tokens) mix(static_cast<std::uint64_t>(to_int(token)));
+  std::vector<float> logits;
+  for (int id = 0; id < kStubVocabulary; ++id) {
+    const double bias = id < 2 || id == 13 ? 9.0 : id == 2 ? 0.6 : id <= 7 ? 0.0 : 0.4;
+    const std::uint64_t bits =
+        splitmix64(hash ^ (static_cast<std::uint64_t>(id) + 1) * 0xBF58476D1CE4E5B9U) >> 11U;
+    logits.push_back(static_cast<float>(static_cast<double>(bits) * 0x1p-53 * 6 + bias));
+  }
+  return logits;
+}
+
 class StubNetwork final : public Network {
  public:
-  static constexpr int kVocabulary = 14;
-
   StubNetwork(std::uint64_t seed, int n_slots, int max_rows = 64)
       : seed_(seed), n_slots_(n_slots), max_rows_(max_rows) {}
 
@@ -43,13 +67,13 @@ class StubNetwork final : public Network {
         if (row.wants_logits) answer(session, row);
       }
     }
-    return {.values = logits_, .n_vocab = kVocabulary};
+    return {.values = logits_, .n_vocab = kStubVocabulary};
   }
 
   /// 0, 1, 13 masked; 2 = end; 3-7 begin a word; 8-12 continue one.
   static std::vector<PieceInfo> pieces() {
-    std::vector<PieceInfo> pieces(kVocabulary);
-    for (int id = 0; id < kVocabulary; ++id) {
+    std::vector<PieceInfo> pieces(kStubVocabulary);
+    for (int id = 0; id < kStubVocabulary; ++id) {
       auto& piece = pieces[static_cast<std::size_t>(id)];
       piece.is_masked = id < 2 || id == 13;
       piece.is_end = id == 2;
@@ -59,7 +83,7 @@ class StubNetwork final : public Network {
     return pieces;
   }
   static std::vector<std::string> bytes() {
-    std::vector<std::string> bytes(kVocabulary);
+    std::vector<std::string> bytes(kStubVocabulary);
     for (int id = 3; id <= 12; ++id) {
       auto& piece = bytes[static_cast<std::size_t>(id)];
       if (id <= 7) piece.push_back(' ');
@@ -69,13 +93,6 @@ class StubNetwork final : public Network {
   }
 
  private:
-  static std::uint64_t splitmix64(std::uint64_t x) {
-    x += 0x9E3779B97F4A7C15U;
-    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
-    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
-    return x ^ (x >> 31U);
-  }
-
   static int key(const SessionRows& session, Slot slot) { return session.span.begin + to_int(slot); }
 
   void answer(const SessionRows& session, const PassRow& row) {
@@ -89,16 +106,10 @@ class StubNetwork final : public Network {
         target[cached.index] = tokens_.at(key(session, cached.slot));
       }
     }
-    std::uint64_t hash = splitmix64(seed_);
-    const auto mix = [&hash](std::uint64_t x) { hash = splitmix64(hash ^ (x + 1) * 0x9E3779B97F4A7C15U); };
-    mix(n_visible);
-    for (const auto& [index, token] : target) mix(static_cast<std::uint64_t>(to_int(token)));
-    for (int id = 0; id < kVocabulary; ++id) {
-      const double bias = id < 2 || id == 13 ? 9.0 : id == 2 ? 0.6 : id <= 7 ? 0.0 : 0.4;
-      const std::uint64_t bits =
-          splitmix64(hash ^ (static_cast<std::uint64_t>(id) + 1) * 0xBF58476D1CE4E5B9U) >> 11U;
-      logits_.push_back(static_cast<float>(static_cast<double>(bits) * 0x1p-53 * 6 + bias));
-    }
+    std::vector<TokenId> tokens;
+    for (const auto& [index, token] : target) tokens.push_back(token);
+    const auto logits = stub_logits(seed_, n_visible, tokens);
+    logits_.insert(logits_.end(), logits.begin(), logits.end());
   }
 
   std::uint64_t seed_;

@@ -1,0 +1,185 @@
+// The public face: a model and its one network, from which sessions are opened. Everything a session does is
+// in session_core.cpp; this file only puts the parts together.
+#include "tandem/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/session_core.h"
+#include "model/model.h"
+
+namespace tandem {
+
+class EngineCore {
+ public:
+  EngineCore(std::shared_ptr<const Model> model, const EngineOptions& options)
+      : model_(std::move(model)), options_(options) {
+    NetworkOptions network;
+    const int n_cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    network.n_threads = options.n_threads > 0 ? options.n_threads : n_cores;
+    network.n_slots = options.session_slots * options.max_sessions;
+    network.cache_type = options.cache == CachePrecision::kFloat16 ? CacheType::kF16 : CacheType::kF32;
+    network_ = model_->make_network(network);
+  }
+
+  std::unique_ptr<SessionCore> open(const SessionOptions& options);
+  const Model& model() const { return *model_; }
+
+ private:
+  PromptTemplate prompt_of(const SessionOptions& options) const;
+  std::int64_t bytes_per_slot() const;
+
+  std::shared_ptr<const Model> model_;
+  EngineOptions options_;
+  std::unique_ptr<Network> network_;
+};
+
+namespace {
+
+WaitK lag_of(int k) {
+  return k == kUnlimited ? WaitK::unlimited() : WaitK(k);
+}
+
+std::vector<std::string> languages_of(const Model& model) {
+  std::vector<std::string> languages;
+  if (!model.metadata()) return languages;
+  for (const auto& [language, prefix] : model.metadata()->prompt.target_prefix) languages.push_back(language);
+  return languages;
+}
+
+}  // namespace
+
+PromptTemplate EngineCore::prompt_of(const SessionOptions& options) const {
+  if (options.prompt) {
+    const PromptText& text = *options.prompt;
+    return {.source_prefix = text.source_prefix,
+            .source_suffix = text.source_suffix,
+            .target_prefix = {{options.target_language, text.target_prefix}},
+            .end = text.end};
+  }
+  if (model_->metadata()) return model_->metadata()->prompt;
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format(
+          "{}: expected tandem.* keys (a model trained to stream), got a stock model: give its prompt",
+          model_->path()));
+}
+
+std::int64_t EngineCore::bytes_per_slot() const {
+  const auto& config = model_->config();
+  const std::int64_t element_bytes = options_.cache == CachePrecision::kFloat16 ? 2 : 4;
+  return 2LL * config.n_layers * config.n_embd_kv() * element_bytes;
+}
+
+std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
+  const Vocabulary& vocabulary = *model_->vocabulary();
+  const auto& metadata = model_->metadata();
+  SessionParts parts;
+  parts.prompt = tokenize_prompt(prompt_of(options), options.target_language, vocabulary);
+  parts.policy = std::make_unique<WaitKPolicy>(lag_of(options.k));
+  parts.sampler = std::make_unique<Sampler>(vocabulary.pieces(), parts.prompt.end,
+                                            metadata ? metadata->kept_ids : std::vector<TokenId>());
+  parts.tokenize_word = [&vocabulary](std::string_view word, bool is_first) {
+    return vocabulary.tokenize_word(word, is_first);
+  };
+  if (metadata) {
+    parts.target_start = metadata->target_start;
+    parts.source_unit = word_unit_of(metadata->source_languages.front());
+  }
+  parts.setup.pieces = vocabulary.pieces();
+  parts.setup.bytes = vocabulary.byte_table();
+  parts.setup.target_unit = word_unit_of(options.target_language);
+  parts.setup.end_marker =
+      options.suffix == Suffix::kOwnUnit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+  parts.setup.fork = options.fork;
+  parts.setup.read_ahead = options.read_ahead;
+  parts.setup.target_rows_base = options.target_rows_base;
+  parts.setup.target_rows_per_source_row = options.target_rows_per_source_row;
+
+  const int n_prompt_rows =
+      static_cast<int>(parts.prompt.source_prefix.size() + parts.prompt.source_suffix.size() +
+                       parts.prompt.target_prefix.size());
+  if (n_prompt_rows + 2 > std::min(options_.session_slots, network_->max_rows_per_pass())) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("session: expected room for a prompt of {} rows, got {} slots", n_prompt_rows,
+                            options_.session_slots));
+  }
+  parts.network = network_.get();
+  parts.span = network_->reserve(options_.session_slots);
+  parts.span_bytes = bytes_per_slot() * parts.span.size;
+  if (parts.span.size == 0) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        fmt::format("session: expected at most {} open at a time, got one more", options_.max_sessions));
+  }
+  return std::make_unique<SessionCore>(std::move(parts));
+}
+
+// ---- Engine
+// -----------------------------------------------------------------------------------------------------
+
+Engine Engine::load(const std::string& path, const EngineOptions& options) {
+  if (options.session_slots < 8 || options.max_sessions < 1 || options.n_threads < 0) {
+    throw Error(
+        ErrorCode::kInvalidArgument,
+        fmt::format("engine: expected session_slots >= 8, max_sessions >= 1, n_threads >= 0, got {}, {}, {}",
+                    options.session_slots, options.max_sessions, options.n_threads));
+  }
+  return Engine(std::make_unique<EngineCore>(Model::load(path), options));
+}
+
+Engine::Engine(std::unique_ptr<EngineCore> core) : core_(std::move(core)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Session Engine::open(const SessionOptions& options) {
+  return Session(core_->open(options));
+}
+
+std::vector<std::string> Engine::target_languages() const {
+  return languages_of(core_->model());
+}
+
+// ---- Session
+// ----------------------------------------------------------------------------------------------------
+
+Session::Session(std::unique_ptr<SessionCore> core) : core_(std::move(core)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+Push Session::push_text(std::string_view text) {
+  return core_->push_text(text);
+}
+Push Session::push_word(std::string_view word, Last last) {
+  return core_->push_word(word, last);
+}
+void Session::end_sentence() {
+  core_->end_sentence();
+}
+void Session::finish() {
+  core_->finish();
+}
+Progress Session::step() {
+  return core_->step();
+}
+std::vector<Event> Session::poll() {
+  return core_->poll();
+}
+void Session::cancel() {
+  core_->cancel();
+}
+void Session::reset() {
+  core_->reset();
+}
+const Counters& Session::counters() const {
+  return core_->counters();
+}
+std::int64_t Session::memory_bytes() const {
+  return core_->memory_bytes();
+}
+
+}  // namespace tandem

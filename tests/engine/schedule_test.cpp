@@ -1,0 +1,219 @@
+// However the source arrives, and whatever the engine does ahead of time, the same text is committed with the
+// same delays: random sentences, lags, prompts and schedules against a slow decoder that re-encodes
+// everything.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "support/slow_decoder.h"
+#include "support/stub_session.h"
+
+namespace tandem {
+namespace {
+
+using testing::open_stub_session;
+using testing::SlowDecoder;
+using testing::StubNetwork;
+using testing::StubOptions;
+
+class Random {
+ public:
+  explicit Random(unsigned seed) : engine_(seed) {}
+  int draw(int low, int high) { return std::uniform_int_distribution<int>(low, high)(engine_); }
+  template <class T>
+  T pick(T a, T b) {
+    return draw(0, 1) == 0 ? a : b;
+  }
+
+ private:
+  std::mt19937 engine_;
+};
+
+struct Written {
+  std::vector<int> tokens;
+  std::vector<int> delays;
+  bool operator==(const Written&) const = default;
+};
+
+int token_of(const std::string& piece) {
+  const auto& bytes = testing::stub_bytes();
+  return static_cast<int>(std::find(bytes.begin(), bytes.end(), piece) - bytes.begin());
+}
+
+void collect(SessionCore& session, std::vector<Written>& sentences) {
+  for (const Event& event : session.poll()) {
+    ASSERT_NE(event.kind, EventKind::kFailed) << event.text;
+    sentences.resize(std::max(sentences.size(), static_cast<std::size_t>(event.sentence) + 1));
+    Written& sentence = sentences[static_cast<std::size_t>(event.sentence)];
+    if (event.kind == EventKind::kWrite) sentence.tokens.push_back(token_of(event.text));
+    if (event.kind == EventKind::kCommit) sentence.delays.push_back(event.delay_words);
+  }
+}
+
+StubOptions random_options(Random& random) {
+  StubOptions options;
+  options.k = random.draw(0, 5) == 0 ? WaitK::unlimited() : WaitK(random.draw(1, 6));
+  options.source_prefix = random.draw(0, 3);
+  options.source_suffix = random.draw(0, 2);
+  options.target_prefix = random.draw(1, 3);
+  options.end_marker = random.pick(EndMarker::kOwnUnit, EndMarker::kWithLastWord);
+  options.fork = random.pick(Fork::kNever, Fork::kWhenReady);
+  options.read_ahead = random.pick(ReadAhead::kNever, ReadAhead::kWhenRoom);
+  return options;
+}
+
+std::vector<int> random_words(Random& random) {
+  std::vector<int> words(static_cast<std::size_t>(random.draw(1, 9)));
+  for (int& rows : words) rows = random.draw(1, 3);
+  return words;
+}
+
+Written decode_slowly(std::uint64_t seed, const StubOptions& options, const std::vector<int>& words) {
+  const auto source =
+      SourceUnits::whole(options.source_prefix, words, options.source_suffix, options.end_marker);
+  auto result = SlowDecoder(seed, source, options.k, options.target_prefix).run();
+  return {std::move(result.tokens), std::move(result.delays)};
+}
+
+TEST(Schedule, AnyArrivalWritesWhatASlowDecoderWrites) {
+  for (unsigned round = 0; round < 1500; ++round) {
+    Random random(round);
+    const StubOptions options = random_options(random);
+    StubNetwork network(round, options.n_slots, random.draw(8, 40));
+    auto session = open_stub_session(network, options);
+    std::vector<Written> expected;
+    std::vector<Written> written;
+    for (int sentence = random.draw(1, 3); sentence > 0; --sentence) {
+      const auto words = random_words(random);
+      expected.push_back(decode_slowly(round, options, words));
+      for (std::size_t i = 0; i < words.size(); ++i) {
+        ASSERT_EQ(
+            session->push_word(std::to_string(words[i]), i + 1 == words.size() ? Last::kYes : Last::kNo),
+            Push::kAccepted);
+        for (int steps = random.draw(0, 4); steps > 0; --steps) (void)session->step();
+        if (random.draw(0, 2) == 0) collect(*session, written);
+      }
+    }
+    session->finish();
+    while (session->step() == Progress::kMore) {
+    }
+    collect(*session, written);
+    ASSERT_EQ(written.size(), expected.size()) << "seed " << round;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_EQ(written[i].tokens, expected[i].tokens) << "seed " << round << " sentence " << i;
+      EXPECT_EQ(written[i].delays, expected[i].delays) << "seed " << round << " sentence " << i;
+    }
+    EXPECT_EQ(session->counters().rows_twice, 0);
+    EXPECT_EQ(session->step(), Progress::kFinished);
+  }
+}
+
+TEST(Schedule, DelaysNeverGoDownNorPassWhatWasRead) {
+  for (unsigned round = 0; round < 300; ++round) {
+    Random random(round + 5000);
+    const StubOptions options = random_options(random);
+    StubNetwork network(round, options.n_slots);
+    auto session = open_stub_session(network, options);
+    int n_pushed = 0;
+    int delay = 0;
+    for (int rows : random_words(random)) {
+      ASSERT_EQ(session->push_word(std::to_string(rows)), Push::kAccepted);
+      ++n_pushed;
+      while (session->step() == Progress::kMore) {
+      }
+      for (const Event& event : session->poll()) {
+        EXPECT_GE(event.delay_words, delay);
+        EXPECT_LE(event.delay_words, n_pushed);
+        delay = event.delay_words;
+      }
+    }
+  }
+}
+
+TEST(Schedule, AFinishAfterTheLastWordWasReadMakesTheSuffixItsOwnUnit) {
+  StubOptions options;
+  StubNetwork network(11, options.n_slots);
+  auto session = open_stub_session(network, options);
+  for (const char* word : {"1", "2"}) {
+    ASSERT_EQ(session->push_word(word), Push::kAccepted);
+    while (session->step() == Progress::kMore) {
+    }
+  }
+  session->finish();
+  while (session->step() == Progress::kMore) {
+  }
+  int units_read = 0;
+  Written written;
+  for (const Event& event : session->poll()) {
+    if (event.kind == EventKind::kRead) units_read = event.index + 1;
+    if (event.kind == EventKind::kWrite) written.tokens.push_back(token_of(event.text));
+    if (event.kind == EventKind::kCommit) written.delays.push_back(event.delay_words);
+  }
+  options.end_marker = EndMarker::kOwnUnit;
+  EXPECT_EQ(units_read, 3) << "two words and the suffix";
+  EXPECT_EQ(written, decode_slowly(11, options, {1, 2}));
+}
+
+TEST(Schedule, ARunawayTargetEndsAtTheStatedBound) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    StubOptions options;
+    options.k = WaitK(1 + static_cast<int>(seed % 4));
+    options.target_rows_base = 2;
+    StubNetwork network(seed, options.n_slots);
+    auto session = open_stub_session(network, options);
+    for (const char* word : {"1", "1", "1"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
+    session->finish();
+    while (session->step() == Progress::kMore) {
+    }
+    EXPECT_LE(session->counters().target_tokens, 2 + 3 * 5 + 1) << "seed " << seed;
+    EXPECT_EQ(session->poll().back().kind, EventKind::kSentence);
+  }
+}
+
+TEST(Schedule, ASentenceThatDoesNotFitFailsAloneAndTheNextIsTranslated) {
+  StubOptions options;
+  options.n_slots = 48;
+  StubNetwork network(3, options.n_slots);
+  auto session = open_stub_session(network, options);
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(session->push_word("2"), Push::kAccepted);
+  ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
+  for (const char* word : {"1", "2"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
+  session->finish();
+  while (session->step() == Progress::kMore) {
+  }
+  const auto events = session->poll();
+  const auto failed = std::count_if(events.begin(), events.end(),
+                                    [](const Event& e) { return e.kind == EventKind::kFailed; });
+  EXPECT_EQ(failed, 1);
+  EXPECT_EQ(events.back().kind, EventKind::kSentence);
+  EXPECT_EQ(events.back().sentence, 1);
+}
+
+TEST(Schedule, CancelStopsAndResetBeginsAnew) {
+  StubOptions options;
+  StubNetwork network(21, options.n_slots);
+  auto session = open_stub_session(network, options);
+  ASSERT_EQ(session->push_word("1"), Push::kAccepted);
+  (void)session->step();
+  session->cancel();
+  EXPECT_EQ(session->step(), Progress::kCancelled);
+  EXPECT_EQ(session->push_word("1"), Push::kClosed);
+  session->reset();
+  ASSERT_EQ(session->push_word("1", Last::kYes), Push::kAccepted);
+  session->finish();
+  while (session->step() == Progress::kMore) {
+  }
+  EXPECT_EQ(session->poll().back().kind, EventKind::kSentence);
+}
+
+TEST(Schedule, WordsThatAreNotUtf8AreRefusedAndChangeNothing) {
+  StubOptions options;
+  StubNetwork network(1, options.n_slots);
+  auto session = open_stub_session(network, options);
+  EXPECT_THROW((void)session->push_word("\xff\xfe"), Error);
+  session->finish();
+  EXPECT_EQ(session->step(), Progress::kFinished);
+}
+
+}  // namespace
+}  // namespace tandem

@@ -1,0 +1,93 @@
+// Wait-k decoding as the design's text says it, one word after the other, re-encoding everything for each
+// question: no cache, no slots, no passes. Slow and obvious; the engine must write the same.
+#pragma once
+
+#include <cmath>
+#include <vector>
+
+#include "stream/wait_k.h"
+#include "support/stub_network.h"
+
+namespace tandem::testing {
+
+struct SlowResult {
+  std::vector<int> tokens;
+  std::vector<int> delays;
+};
+
+class SlowDecoder {
+ public:
+  SlowDecoder(std::uint64_t seed, SourceUnits source, WaitK k, int target_prefix)
+      : seed_(seed),
+        source_(std::move(source)),
+        k_(k),
+        target_(static_cast<std::size_t>(target_prefix), TokenId{1}) {}
+
+  SlowResult run() {
+    read_to(wanted(0));
+    bool only_new_word = false;
+    for (int word = -1;;) {  // the word written last
+      if (word >= 0 && !only_new_word && rows(wanted(word + 1)) != rows(read_)) {
+        const auto logits = ask();
+        if (!is_boundary(logits)) {
+          write(best(logits, [](int id) { return id >= 8 && id <= 12; }));
+          continue;
+        }
+        commit();
+        only_new_word = true;
+      }
+      if (only_new_word) read_to(wanted(word + 1));
+      const int choice = best(ask(), [&](int id) { return id >= 2 && id <= (only_new_word ? 7 : 12); });
+      if (choice == 2 && read_ < source_.n_units()) {  // an early end
+        read_to(read_ + 1);
+        continue;
+      }
+      if (word >= 0 && !only_new_word && choice <= 7) commit();
+      if (choice == 2) return result_;
+      if (word < 0 || choice <= 7) read_to(wanted(++word));
+      write(choice);
+      only_new_word = false;
+    }
+  }
+
+ private:
+  int wanted(int word) const { return std::max(read_, k_.units_for_word(word, source_.n_units())); }
+  int rows(int units) const { return source_.rows_after(units); }
+  void read_to(int units) { read_ = units; }
+  std::vector<float> ask() const {
+    return stub_logits(seed_, static_cast<std::uint64_t>(rows(read_)), target_);
+  }
+  void write(int id) {
+    result_.tokens.push_back(id);
+    target_.push_back(TokenId{id});
+  }
+  void commit() { result_.delays.push_back(source_.words_after(read_)); }
+
+  static bool is_boundary(const std::vector<float>& logits) {
+    double begins = 0;
+    double goes_on = 0;
+    for (int id = 2; id <= 12; ++id)
+      (id <= 7 ? begins : goes_on) += std::exp(logits[static_cast<std::size_t>(id)]);
+    return begins > goes_on;
+  }
+  template <class Allowed>
+  static int best(const std::vector<float>& logits, Allowed allowed) {
+    int best_id = -1;
+    for (int id = 0; id < kStubVocabulary; ++id) {
+      const auto better = [&] {
+        return logits[static_cast<std::size_t>(id)] > logits[static_cast<std::size_t>(best_id)];
+      };
+      if (allowed(id) && (best_id < 0 || better())) best_id = id;
+    }
+    return best_id;
+  }
+
+  std::uint64_t seed_;
+  SourceUnits source_;
+  WaitK k_;
+  std::vector<TokenId> target_;
+  int read_ = 0;
+  SlowResult result_;
+};
+
+}  // namespace tandem::testing
