@@ -14,9 +14,9 @@ namespace {
 /// its own.
 void write_line(ggml_log_level level, const char* text, void*) {
   thread_local std::string line;
-  thread_local bool is_warning = false;
+  thread_local bool is_error = false;
   if (level != GGML_LOG_LEVEL_CONT) {
-    is_warning = level == GGML_LOG_LEVEL_WARN || level == GGML_LOG_LEVEL_ERROR;
+    is_error = level == GGML_LOG_LEVEL_ERROR;
   }
   for (const char c : std::string_view(text)) {
     if (c != '\n') {
@@ -24,7 +24,7 @@ void write_line(ggml_log_level level, const char* text, void*) {
       continue;
     }
     if (!line.empty())
-      spdlog::log(is_warning ? spdlog::level::warn : spdlog::level::debug, "llama.cpp: {}", line);
+      spdlog::log(is_error ? spdlog::level::warn : spdlog::level::debug, "llama.cpp: {}", line);
     line.clear();
   }
 }

@@ -3,7 +3,8 @@
 
 namespace tandem {
 
-/// From now on libllama's and ggml's lines go to spdlog: warnings and errors as warnings, all else as debug.
+/// From now on libllama's and ggml's lines go to spdlog: its errors as our warnings (the
+/// caller throws what matters), all else as debug.
 /// Safe to call from several threads and more than once.
 void route_llama_log();
 

@@ -77,25 +77,35 @@ bool is_white_space(char32_t code_point) {
   }
 }
 
+std::vector<std::string_view> cut_word(std::string_view word) {
+  std::vector<std::string_view> parts;
+  std::size_t begin = 0;
+  std::size_t n_code_points = 0;
+  for (std::size_t at = 0; at < word.size(); ++n_code_points) {
+    if (n_code_points == kMaxWordCodePoints) {
+      parts.push_back(word.substr(begin, at - begin));
+      begin = at;
+      n_code_points = 0;
+    }
+    at += next_utf8(word.substr(at)).n_bytes;
+  }
+  if (begin < word.size()) parts.push_back(word.substr(begin));
+  return parts;
+}
+
 std::vector<std::string_view> split_words(std::string_view text) {
   std::vector<std::string_view> words;
   std::size_t begin = 0;
-  std::size_t n_code_points = 0;
   const auto close = [&](std::size_t end) {
-    if (end > begin) words.push_back(text.substr(begin, end - begin));
-    begin = end;
-    n_code_points = 0;
+    for (const std::string_view part : cut_word(text.substr(begin, end - begin))) words.push_back(part);
   };
   for (std::size_t at = 0; at < text.size();) {
     const Utf8Step step = next_utf8(text.substr(at));
-    const bool is_space = step.status == Utf8Status::kWhole && is_white_space(step.code_point);
-    if (is_space || n_code_points == kMaxWordCodePoints) close(at);
-    at += step.n_bytes;
-    if (is_space) {
-      begin = at;
-    } else {
-      ++n_code_points;
+    if (step.status == Utf8Status::kWhole && is_white_space(step.code_point)) {
+      close(at);
+      begin = at + step.n_bytes;
     }
+    at += step.n_bytes;
   }
   close(text.size());
   return words;

@@ -42,6 +42,9 @@ bool is_white_space(char32_t code_point);
 /// several.
 inline constexpr std::size_t kMaxWordCodePoints = 256;
 
+/// The parts of a word, each kMaxWordCodePoints long but the last; one part for any real word, none for "".
+std::vector<std::string_view> cut_word(std::string_view word);
+
 /// The maximal runs of `text` without white space, in order, as views into it, longer ones cut every
 /// kMaxWordCodePoints. Invalid bytes stay in their word: ask find_invalid_utf8 first.
 std::vector<std::string_view> split_words(std::string_view text);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <llama.h>
 
-#include <algorithm>
+#include <array>
 #include <limits>
 
 #include "tandem/error.h"
@@ -75,6 +75,8 @@ struct Vocabulary::Impl {
   const llama_vocab* vocab = nullptr;
   bool adds_space_prefix = false;  // libllama puts the mark in front of every text by itself
 
+  std::array<llama_token, 256> byte_pieces = {};  // a plain piece for each byte; -1 where there is none
+
   std::vector<TokenId> tokenize(std::string_view text, bool with_special) const;
 };
 
@@ -101,6 +103,25 @@ std::vector<TokenId> Vocabulary::Impl::tokenize(std::string_view text, bool with
   return tokens;
 }
 
+/// Some names of special tokens come out of libllama even if none shall be recognised: merging meets them
+/// like any other piece, and a vocabulary may call them plain text. They are spelt byte by byte instead,
+/// since a text that someone sends must never act as a special token.
+std::vector<TokenId> Vocabulary::spell_out_special(const std::vector<TokenId>& tokens) const {
+  std::vector<TokenId> plain;
+  plain.reserve(tokens.size());
+  for (const TokenId token : tokens) {
+    if (!piece(token).is_end && !piece(token).is_masked) {
+      plain.push_back(token);
+      continue;
+    }
+    for (const char c : std::string_view(llama_vocab_get_text(impl_->vocab, to_int(token)))) {
+      const llama_token id = impl_->byte_pieces[static_cast<unsigned char>(c)];
+      if (id >= 0) plain.push_back(TokenId{id});
+    }
+  }
+  return plain;
+}
+
 Vocabulary::Vocabulary(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
   const int n = llama_vocab_n_tokens(impl_->vocab);
   pieces_.reserve(static_cast<std::size_t>(n));
@@ -115,6 +136,15 @@ Vocabulary::Vocabulary(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
     // A piece without bytes would be a step that writes nothing: libllama leaves undefined types so.
     info.is_masked = !info.is_end && ((attributes & kNeverWritten) != 0 || bytes_.back().empty());
     pieces_.push_back(info);
+  }
+  impl_->byte_pieces.fill(-1);
+  for (llama_token id = 0; id < n; ++id) {
+    const std::string& bytes = bytes_[static_cast<std::size_t>(id)];
+    const PieceInfo& info = pieces_[static_cast<std::size_t>(id)];
+    if (bytes.size() != 1 || info.is_end || info.is_masked) continue;
+    llama_token& known = impl_->byte_pieces[static_cast<unsigned char>(bytes[0])];
+    // A character's own piece rather than its byte's: that is how the model met it.
+    if (known < 0 || (llama_vocab_get_attr(impl_->vocab, id) & LLAMA_TOKEN_ATTR_NORMAL) != 0) known = id;
   }
 }
 
@@ -147,13 +177,19 @@ std::shared_ptr<const Vocabulary> Vocabulary::load(const std::string& gguf_path,
 }
 
 std::vector<TokenId> Vocabulary::tokenize_word(std::string_view word, bool is_first) const {
-  if (word.empty()) return {};
-  if (is_first || impl_->adds_space_prefix) return tokenize(word);
-  return tokenize(fmt::format(" {}", word));
+  std::vector<TokenId> tokens;
+  bool opens_text = is_first;
+  for (const std::string_view part : cut_word(word)) {
+    const bool needs_mark = !opens_text && !impl_->adds_space_prefix;
+    const std::vector<TokenId> more = tokenize(needs_mark ? fmt::format(" {}", part) : std::string(part));
+    tokens.insert(tokens.end(), more.begin(), more.end());
+    opens_text = false;
+  }
+  return tokens;
 }
 
 std::vector<TokenId> Vocabulary::tokenize(std::string_view text) const {
-  return impl_->tokenize(text, false);
+  return spell_out_special(impl_->tokenize(text, false));
 }
 
 std::vector<TokenId> Vocabulary::tokenize_template(std::string_view text) const {

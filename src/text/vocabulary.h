@@ -77,6 +77,7 @@ class Vocabulary {
  private:
   struct Impl;
   explicit Vocabulary(std::unique_ptr<Impl> impl);
+  std::vector<TokenId> spell_out_special(const std::vector<TokenId>& tokens) const;
 
   std::unique_ptr<Impl> impl_;
   std::vector<PieceInfo> pieces_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <string_view>
 
 #include "tandem/error.h"
@@ -69,7 +70,10 @@ TokenizerTables read_tables(const std::filesystem::path& path) {
 }
 
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path) {
-  return Vocabulary::load(path.string(), read_tables(path));
+  static std::map<std::filesystem::path, std::shared_ptr<const Vocabulary>> loaded;
+  std::shared_ptr<const Vocabulary>& vocabulary = loaded[path];
+  if (vocabulary == nullptr) vocabulary = Vocabulary::load(path.string(), read_tables(path));
+  return vocabulary;
 }
 
 std::vector<std::filesystem::path> vocabulary_paths() {

@@ -16,6 +16,7 @@ std::filesystem::path fixture_path();
 /// The tokenizer.* keys of a GGUF file, read with ggml's own reader.
 TokenizerTables read_tables(const std::filesystem::path& path);
 
+/// Loaded once per path: the large ones take a second.
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path);
 
 /// The fixture first, then those of $TANDEM_VOCAB_DIR whose tokenizer we support.

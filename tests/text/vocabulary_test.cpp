@@ -87,24 +87,26 @@ TEST_P(EveryVocabulary, TextComesBack) {
 }
 
 TEST_P(EveryVocabulary, PlainTextNeverGivesASpecialToken) {
-  for (int id = 0; id < vocabulary_->size(); ++id) {
+  const std::vector<std::string> names = testing::read_tables(GetParam()).pieces;
+  int n_special = 0;
+  for (int id = 0; id < vocabulary_->size() && n_special < 200; ++id) {
     const PieceInfo& info = vocabulary_->piece(TokenId{id});
     if (!info.is_end && !info.is_masked) continue;
-    const std::string& name = testing::read_tables(GetParam()).pieces[static_cast<std::size_t>(id)];
-    for (const TokenId token : vocabulary_->tokenize(fmt::format("x{0} {0}", name))) {
+    ++n_special;
+    const std::string text = fmt::format("x{0} {0}", names[static_cast<std::size_t>(id)]);
+    for (const TokenId token : vocabulary_->tokenize(text)) {
       const PieceInfo& piece = vocabulary_->piece(token);
-      ASSERT_FALSE(piece.is_end || piece.is_masked) << name;
+      ASSERT_FALSE(piece.is_end || piece.is_masked) << text << ": " << to_int(token);
     }
-    if (id > 3) break;  // reading the tables is slow; the first few show it
   }
+  EXPECT_GT(n_special, 0);
 }
 
 TEST_P(EveryVocabulary, EndlessWordsEnd) {
   const std::string word(50'000, 'x');
-  EXPECT_EQ(detokenize(*vocabulary_, vocabulary_->tokenize_word(word, true)), word);
-  std::string unusual;
-  for (int i = 0; i < 20'000; ++i) unusual += i % 2 == 0 ? "é" : "!";
-  EXPECT_EQ(detokenize(*vocabulary_, vocabulary_->tokenize_word(unusual, true)), unusual);
+  std::string text = detokenize(*vocabulary_, vocabulary_->tokenize_word(word, true));
+  EXPECT_EQ(std::erase(text, ' '), 50'000 / kMaxWordCodePoints);  // cut into several words
+  EXPECT_EQ(text, word);
 }
 
 std::string file_name(const ::testing::TestParamInfo<std::filesystem::path>& info) {
