@@ -26,13 +26,15 @@ constexpr int kTargetRows = 17;
 
 struct Case {
   const char* type;
-  float tolerance;  // logits have a deviation of about 1
+  float tolerance;  // of the fused attention; logits have a deviation of about 1
 };
 
-/// Tolerances: f32 sums in another order; the others because their kernels take other paths for other numbers
-/// of rows (activations are rounded to bf16, f16 or eight bits, and a sum near the edge falls to the other
-/// side).
-constexpr Case kCases[] = {{"f32", 2e-5F}, {"f16", 5e-3F}, {"bf16", 3e-2F}, {"q8_0", 5e-2F}, {"q4_k", 0.2F}};
+// Products round what they are given: to f16, bf16, or eight bits a block. The fused attention adds up in
+// another order than libllama's plain one, and what stood near an edge of that rounding falls to its other
+// side.
+constexpr Case kCases[] = {{"f32", 2e-5F}, {"f16", 1e-2F}, {"bf16", 5e-2F}, {"q8_0", 5e-2F}, {"q4_k", 0.2F}};
+// Plain attention does libllama's very steps: only the number of rows in a product differs.
+constexpr float kSameSteps = 2e-5F;
 
 std::vector<int> random_tokens(int n, int n_vocab, unsigned seed) {
   std::mt19937 random(seed);
@@ -84,9 +86,9 @@ TEST_P(NetworkParity, EqualsLibllamaRowByRow) {
   expect_close(evaluate(*network, 1), expected_, GetParam().tolerance, "one by one");
 }
 
-TEST_P(NetworkParity, PlainAttentionIsTheOracleOfTheFused) {
+TEST_P(NetworkParity, PlainAttentionEqualsLibllamaForEveryType) {
   const auto network = model_->make_network({.n_slots = 128, .attention = Attention::kPlain});
-  expect_close(evaluate(*network, 7), expected_, GetParam().tolerance, "plain attention, seven by seven");
+  expect_close(evaluate(*network, 7), expected_, kSameSteps, "plain attention, seven by seven");
 }
 
 TEST_P(NetworkParity, WeightsAsStoredEqualTheRepacked) {

@@ -22,7 +22,8 @@ Libllama::Libllama(const std::string& path, int n_threads, ggml_type cache_type)
   params.type_k = cache_type;
   params.type_v = cache_type;
   // Its fused attention rounds an f32 cache to f16 first.
-  params.flash_attn_type = cache_type == GGML_TYPE_F32 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
+  params.flash_attn_type =
+      cache_type == GGML_TYPE_F32 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
   context_.reset(llama_init_from_model(model_.get(), params));
   n_vocab_ = llama_vocab_n_tokens(llama_model_get_vocab(model_.get()));
 }
@@ -70,7 +71,6 @@ void expect_close(std::span<const float> got, std::span<const float> expected, f
                   const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;
   const float d = distance(got, expected);
-  printf("%s %g\n", what.c_str(), d);
   EXPECT_TRUE(d <= tolerance) << what << ": differs by " << d << ", allowed " << tolerance;
 }
 
