@@ -1,9 +1,10 @@
-// A training run as its TOML file says it. Every key is checked when it is read: an unknown one is an error that names
-// the nearest known one, so that a typing mistake cannot silently train something else.
+// A training run as its TOML file says it. Every key is checked when it is read: an unknown one is an error
+// that names the nearest known one, so that a typing mistake cannot silently train something else.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "stream/wait_k.h"
@@ -20,11 +21,14 @@ enum class BoundaryRows {
 
 enum class MatmulType { kFloat32, kBfloat16 };
 
+enum class OptimiserKind { kAdamW, kMuon };  // Muon: hidden matrices only, the rest stays with AdamW
+
 /// Parallel text: either one TSV (columns set, source, then one per target language) or two plain files.
 struct DataFile {
   std::string tsv;
-  std::string source, target, language;  // plain files: line N of one is the translation of line N of the other
-  std::string set;                       // name of the set (plain files)
+  std::string source, target,
+      language;     // plain files: line N of one is the translation of line N of the other
+  std::string set;  // name of the set (plain files)
 };
 
 struct TrainConfig {
@@ -38,7 +42,8 @@ struct TrainConfig {
 
   // [vocabulary]
   int vocabulary_size = 8000;
-  double character_coverage = 1.0;
+  double character_coverage = 1.0;  // share of all characters that get a piece; the rest is spelt in bytes
+  std::int64_t vocabulary_sentences = 1000000;  // sentences, of both sides, drawn to train it on
 
   // [prompt]
   PromptTemplate prompt;
@@ -54,9 +59,13 @@ struct TrainConfig {
   std::vector<double> k_weights;
   BoundaryRows boundary = BoundaryRows::kDraw;
 
-  // [optimiser]: AdamW
-  double learning_rate = 2e-3, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0.01, clip_norm = 1.0;
+  // [optimiser]
+  OptimiserKind optimiser = OptimiserKind::kAdamW;
+  double learning_rate = 2e-3, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0.01,
+         clip_norm = 1.0;
   double label_smoothing = 0.0, dropout = 0.0;
+  double final_rate = 0.0;     // share of learning_rate that is left at total_steps
+  double average_decay = 0.0;  // of a moving average of the weights, which is what is exported; 0: none
   int warmup_steps = 200;
   std::int64_t total_steps = 1000;  // where the decay ends
   int rows_per_batch = 4000;
@@ -65,11 +74,11 @@ struct TrainConfig {
   std::uint64_t seed = 1;
 
   // [output]
-  std::string model_path;           // the GGUF that the run ends in
-  std::string checkpoint_dir;       // outside the work tree for long runs
+  std::string model_path;      // the GGUF that the run ends in
+  std::string checkpoint_dir;  // outside the work tree for long runs
   int checkpoint_every_seconds = 300;
   int validate_every_steps = 500;
-  std::string summary;              // one line for the model file
+  std::string summary;  // one line for the model file
 };
 
 /// Reads and checks a configuration. Relative paths are taken from the file's folder.
