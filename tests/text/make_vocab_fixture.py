@@ -58,6 +58,8 @@ def build_pieces(text):
     kept = sorted(c for c, n in counts.items() if n >= 3 or c in "你好日")
     rank = len(merges) + 1
     pieces += [(c, -float(rank + i), NORMAL) for i, c in enumerate(kept)]
+    # With these, merging plain text meets the name of the end token.
+    pieces += [("</", -1.0, NORMAL), ("s>", -1.0, NORMAL)]
     return pieces
 
 
