@@ -1,0 +1,127 @@
+"""Tests of scripts/results: run with `python3 -m unittest discover scripts/tests`."""
+
+import contextlib
+import importlib.machinery
+import importlib.util
+import io
+import sys
+import unittest
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+def load_script(name):
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(SCRIPTS / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.modules[loader.name] = module  # dataclasses look their module up
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module
+
+
+results = load_script("results")
+
+
+def row(name="multi30k", to="de", k="3", bleu="30.000", ratio="1.000", model="abc", al="3.000"):
+    return {"set": name, "to": to, "k": k, "sentences": "1000", "bleu": bleu, "al": al, "laal": "3.100",
+            "length_ratio": ratio, "passes_per_token": "1.400", "words_per_second": "99.000", "model": model}  # fmt: skip
+
+
+class Rows(unittest.TestCase):
+    def test_takes_the_contract_of_evaluate(self):
+        summary = {"model": "m", "to": "fr", "policy": "wait-k", "k": "inf", "sentences": 7, "bleu": 41.98765, "al": None,
+                   "laal": 2, "length_ratio": 0.98, "passes_per_token": 1.25, "rows_twice": 0, "words_per_second": 81.5}
+        got = results.row_of(results.SETS[1], summary, "abc")
+        self.assertEqual(list(got), list(results.COLUMNS))
+        self.assertEqual(got["bleu"], "41.988")
+        self.assertEqual((got["k"], got["sentences"], got["al"]), ("inf", "7", ""))
+
+    def test_new_rows_replace_those_of_their_set_and_keep_the_others(self):
+        old = [row(k="1"), row(k="3", bleu="1.000"), row(name="newstest2016")]
+        got = results.merge(old, [row(k="3", bleu="2.000")])
+        self.assertEqual([(r["set"], r["k"], r["bleu"]) for r in got],
+                         [("multi30k", "3", "2.000"), ("newstest2016", "3", "30.000")])  # fmt: skip
+
+    def test_rows_of_another_model_go(self):
+        got = results.merge([row(to="fr", model="old")], [row(model="new")])
+        self.assertEqual([r["to"] for r in got], ["de"])
+
+    def test_order_is_that_of_sets_and_ks(self):
+        got = results.merge([], [row(to="fr", k="inf"), row(to="fr", k="1"), row(k="7")])
+        self.assertEqual([(r["to"], r["k"]) for r in got], [("de", "7"), ("fr", "1"), ("fr", "inf")])
+
+
+class Shortfalls(unittest.TestCase):
+    def test_exactly_the_least_is_enough_and_a_little_less_is_not(self):
+        self.assertEqual(results.shortfalls([row(bleu="25.000")]), [])
+        self.assertEqual(results.shortfalls([row(bleu="24.900")]),
+                         ["multi30k en-de k=3: BLEU 24.9, at least 25 wanted"])  # fmt: skip
+
+    def test_each_k_and_language_has_its_own_least(self):
+        self.assertEqual(results.shortfalls([row(to="fr", k="7", bleu="42.000")]), [])
+        self.assertEqual(len(results.shortfalls([row(to="fr", k="7", bleu="41.900")])), 1)
+        self.assertEqual(results.shortfalls([row(k="1", bleu="13.000")]), [])
+
+    def test_length_is_stricter_on_captions_than_on_talks(self):
+        self.assertEqual(len(results.shortfalls([row(ratio="1.150"), row(ratio="0.880")])), 2)
+        talk = lambda ratio: row(name="tst2016", bleu="1.000", ratio=ratio)
+        self.assertEqual(results.shortfalls([talk("1.150"), talk("0.880")]), [])
+        self.assertEqual(len(results.shortfalls([talk("1.250"), talk("0.840")])), 2)
+
+    def test_goals_come_after_what_is_required(self):
+        page = results.shortfalls_page([row(k="1", bleu="12.000"), row(k="3", bleu="26.000")])
+        self.assertLess(page.index("at least 13"), page.index("goal is 32"))
+        self.assertEqual(results.shortfalls_page([row(bleu="32.000")]), "Every figure reaches its goal.")
+
+
+class Markdown(unittest.TestCase):
+    TEXT = "before\n<!-- quality -->\nold\nold\n<!-- /quality -->\nbetween\n<!-- speed -->\n<!-- /speed -->\nafter\n"
+
+    def test_only_what_stands_between_the_markers_changes(self):
+        got = results.fill(self.TEXT, "quality", "new\\1\n")
+        self.assertEqual(got, self.TEXT.replace("old\nold\n", "new\\1\n"))
+
+    def test_empty_blocks_can_be_filled_and_filling_twice_is_filling_once(self):
+        once = results.fill(self.TEXT, "speed", "fast")
+        self.assertIn("<!-- speed -->\nfast\n<!-- /speed -->", once)
+        self.assertEqual(results.fill(once, "speed", "fast"), once)
+
+    def test_text_without_the_markers_stays(self):
+        self.assertEqual(results.fill(self.TEXT, "summary", "new"), self.TEXT)
+
+    def test_summary_has_a_line_per_set_and_holes_where_a_k_is_missing(self):
+        lines = results.summary_table([row(k="1", bleu="13.260", al="1.240"), row(to="fr", k="inf", al="")]).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertIn("to German | 13.3 (1.2) |  |", lines[2])
+        self.assertTrue(lines[3].endswith("|  | 30.0 (-) |"))
+
+    def test_every_line_of_a_table_has_as_many_cells(self):
+        rows = [row(k=k) for k in results.KS] + [row(name="newstest2016")]
+        counts = {line.count("|") for line in results.full_table(rows).splitlines()}
+        self.assertEqual(len(counts), 1)
+
+    def test_training_speaks_of_the_last_line(self):
+        log = [{"step": "200", "seconds": "60.0", "loss": "7", "de_k1": "6.5", "fr_kinf": "6.0"},
+               {"step": "400", "seconds": "7200.0", "loss": "5", "de_k1": "4.25", "fr_kinf": "3.75"}]  # fmt: skip
+        page = results.training_page(log)
+        self.assertIn("400 steps in 2.0 hours", page)
+        self.assertIn("| German | 1 | 4.250 |", page)
+        self.assertIn("| French | inf | 3.750 |", page)
+
+
+class CommandLine(unittest.TestCase):
+    def test_unknown_sets_and_parts_are_refused(self):
+        for bad in (["--sets", "multi30k.it"], ["--parts", "beauty"]):
+            with self.subTest(bad), self.assertRaises(SystemExit) as caught, \
+                    contextlib.redirect_stderr(io.StringIO()):
+                results.parse_arguments(["--data", "x", *bad])
+            self.assertEqual(caught.exception.code, 2)
+
+    def test_sets_are_picked_by_name_and_language(self):
+        args = results.parse_arguments(["--data", "x", "--sets", "tst2016.fr,multi30k.de"])
+        self.assertEqual([s.key for s in args.sets], ["multi30k.de", "tst2016.fr"])
+
+
+if __name__ == "__main__":
+    unittest.main()
