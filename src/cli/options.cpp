@@ -1,0 +1,110 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+
+namespace tandem {
+namespace {
+
+constexpr int kLargestK = 100000;
+
+std::vector<std::string_view> split_at_commas(std::string_view text) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const std::size_t comma = text.find(',');
+    parts.push_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+template <typename T>
+void add_unlike_others(std::vector<T>& values, T value, std::string_view option, std::string_view text) {
+  if (std::find(values.begin(), values.end(), value) != values.end()) {
+    throw UsageError(fmt::format("{}: expected each value once, got '{}'", option, text));
+  }
+  values.push_back(std::move(value));
+}
+
+constexpr std::string_view kPromptGroup = "Prompt of a stock model (one without tandem.* keys)";
+
+}  // namespace
+
+int parse_k(std::string_view text) {
+  if (text == "inf") return kUnlimited;
+  int k = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), k);
+  if (error != std::errc() || end != text.data() + text.size() || k < 1 || k > kLargestK) {
+    throw UsageError(
+        fmt::format("--k: expected a whole number from 1 to {}, or inf, got '{}'", kLargestK, text));
+  }
+  return k;
+}
+
+std::vector<int> parse_ks(std::string_view text) {
+  std::vector<int> ks;
+  for (std::string_view part : split_at_commas(text)) add_unlike_others(ks, parse_k(part), "--k", text);
+  return ks;
+}
+
+std::string k_name(int k) {
+  return k == kUnlimited ? "inf" : fmt::format("{}", k);
+}
+
+std::vector<std::string> parse_languages(std::string_view text) {
+  std::vector<std::string> languages;
+  for (std::string_view part : split_at_commas(text)) {
+    if (part.empty()) throw UsageError(fmt::format("--to: expected languages such as de,fr, got '{}'", text));
+    add_unlike_others(languages, std::string(part), "--to", text);
+  }
+  return languages;
+}
+
+void add_threads_option(CLI::App& command, int& n_threads) {
+  command.add_option("--threads", n_threads, "Threads that compute; 0: one per core")
+      ->check(CLI::Range(0, 1024))
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_policy_option(CLI::App& command, std::string& policy) {
+  command.add_option("--policy", policy, "When to read and when to write")
+      ->check(CLI::IsMember({"wait-k"}))
+      ->capture_default_str();
+}
+
+void ModelArguments::add_to(CLI::App& command) {
+  command.add_option("--model", model, "The model, a GGUF file")->required()->type_name("FILE");
+  add_threads_option(command, n_threads);
+  command.add_option("--slots", slots, "Tokens of source and target that a sentence may have together")
+      ->check(CLI::Range(64, 1 << 20))
+      ->type_name("N")
+      ->capture_default_str();
+  const auto add_prompt = [&](const char* name, std::string& text, const char* what) {
+    command.add_option(name, text, what)->type_name("TEXT")->group(std::string(kPromptGroup));
+  };
+  add_prompt("--source-prefix", prompt.source_prefix, "Before the source; special tokens by their names");
+  add_prompt("--source-suffix", prompt.source_suffix, "After the source");
+  add_prompt("--target-prefix", prompt.target_prefix, "Before the target, at least one token");
+  add_prompt("--target-end", prompt.end, "What ends the target");
+}
+
+std::optional<PromptText> ModelArguments::stock_prompt() const {
+  const bool is_given = !(prompt.source_prefix.empty() && prompt.source_suffix.empty() &&
+                          prompt.target_prefix.empty() && prompt.end.empty());
+  if (!is_given) return std::nullopt;
+  if (prompt.target_prefix.empty() || prompt.end.empty()) {
+    throw UsageError(
+        "a prompt of one's own: expected --target-prefix and --target-end, got only a part of it");
+  }
+  return prompt;
+}
+
+Engine ModelArguments::load(int n_sessions) const {
+  return Engine::load(model, {.n_threads = n_threads, .session_slots = slots, .max_sessions = n_sessions});
+}
+
+}  // namespace tandem
