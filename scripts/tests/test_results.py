@@ -1,24 +1,10 @@
 """Tests of scripts/results: run with `python3 -m unittest discover scripts/tests`."""
 
 import contextlib
-import importlib.machinery
-import importlib.util
 import io
-import sys
 import unittest
-from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parent.parent
-
-
-def load_script(name):
-    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(SCRIPTS / name))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    sys.modules[loader.name] = module  # dataclasses look their module up
-    sys.dont_write_bytecode = True
-    loader.exec_module(module)
-    return module
-
+from loading import load_script
 
 results = load_script("results")
 
