@@ -47,6 +47,7 @@ TerminalView::TerminalView(Output& output, std::string source_label, std::vector
 TerminalView::~TerminalView() {
   if (!is_live_) return;
   try {
+    output_.write("\r\n");
     output_.write(kShowCursor);
     output_.flush();
   } catch (...) {  // the terminal is gone, and its cursor with it
@@ -158,7 +159,7 @@ void TerminalView::draw(bool now) {
 void TerminalView::end(std::span<const std::string> figures) {
   if (!is_live_) return;
   put(compose(figures));
-  output_.write("\r\n");
+  output_.write("\r\n\r\n");
   output_.write(kShowCursor);
   output_.flush();
   is_live_ = false;

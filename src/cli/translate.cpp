@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -121,11 +122,11 @@ class TranslateRun {
   /// False after an interrupt.
   bool translate(const std::string& line) {
     std::size_t n_words = 0;
-    if (view_) view_->begin();
     LineObserver observer;
     observer.on_word = [&](std::string_view word) {
-      ++n_words;
+      if (view_ && n_words == 0) view_->begin();
       if (view_) view_->add_source_word(word);
+      ++n_words;
     };
     observer.on_event = [&](std::size_t target, const Event& event) { show(target, event); };
     observer.on_wait = [&] {
@@ -161,7 +162,7 @@ class TranslateRun {
     if (view_) {
       std::vector<std::string> figures;
       for (std::size_t i = 0; i < results.size(); ++i) {
-        figures.push_back(n_words == 0 ? "" : figures_of(results[i], languages_[i], n_words));
+        figures.push_back(figures_of(results[i], languages_[i], n_words));
       }
       view_->end(figures);
     } else {

@@ -139,6 +139,21 @@ TEST(Translate, ReaderThatGoesAwayIsNoError) {
   EXPECT_EQ(lines_of(outcome.out).size(), 1u);
 }
 
+TEST(Translate, TerminalShowsBothSidesAndGetsItsCursorBack) {
+  const TemporaryFolder folder;
+  write_bytes(folder.file("in"), "A man sees a dog.\n\nTwo words\n");
+  const Outcome outcome =
+      run_shell("TERM=xterm script -qec \"'$TANDEM' translate --threads 1 --to de,fr --model " +
+                tiny_model() + " --input " + folder.file("in") + "\" /dev/null");
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("words behind"));
+  EXPECT_THAT(outcome.out, HasSubstr("passes per token"));
+  EXPECT_GT(outcome.out.rfind("\x1b[?25h"), outcome.out.rfind("\x1b[?25l"));
+  const std::size_t first_end = outcome.out.find("\x1b[?25h");
+  EXPECT_THAT(outcome.out.substr(first_end),
+              HasSubstr("words"));  // the second sentence has a view of its own
+}
+
 TEST(Translate, InterruptEndsCleanlyWithWholeLines) {
   // The input stays open; the interrupt comes once the first line is out.
   const TemporaryFolder folder;
