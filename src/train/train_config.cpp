@@ -242,6 +242,7 @@ void read_optimiser(ConfigReader section, TrainConfig& config) {
   section.read_real("clip_norm", config.clip_norm, 1e-6, 1e6);
   section.read_real("label_smoothing", config.label_smoothing, 0.0, 0.9);
   section.read_real("dropout", config.dropout, 0.0, 0.9);
+  section.read_real("decay_share", config.decay_share, 0.0, 1.0);
   section.read_real("final_rate", config.final_rate, 0.0, 1.0);
   section.read_real("average_decay", config.average_decay, 0.0, 0.9999999);
   section.read_integer("warmup_steps", config.warmup_steps, 0, kMost);
