@@ -1,5 +1,5 @@
-// One training example, in tokens: a source, and the targets that it feeds. Prompt rows are not in it; the collator
-// adds them (one template per run), draws k and the kind of suffix, and lays the rows out.
+// One training example, in tokens: a source, and the targets that it feeds. Prompt rows are not in it; the
+// collator adds them (one template per run), draws k and the kind of suffix, and lays the rows out.
 #pragma once
 
 #include <vector>

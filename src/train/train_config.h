@@ -64,8 +64,9 @@ struct TrainConfig {
   double learning_rate = 2e-3, beta1 = 0.9, beta2 = 0.98, epsilon = 1e-9, weight_decay = 0.01,
          clip_norm = 1.0;
   double label_smoothing = 0.0, dropout = 0.0;
-  double decay_share = 1.0;    // last part of the run over which the rate falls; less leaves room to go on later
-  double final_rate = 0.0;     // share of learning_rate that is left at total_steps
+  double decay_share =
+      1.0;                  // last part of the run over which the rate falls; less leaves room to go on later
+  double final_rate = 0.0;  // share of learning_rate that is left at total_steps
   double average_decay = 0.0;  // of a moving average of the weights, which is what is exported; 0: none
   int warmup_steps = 200;
   std::int64_t total_steps = 1000;  // where the decay ends
