@@ -20,7 +20,8 @@ def commit(index, word, delay, to="de", line=1):
 
 # k = 1, three source words, the end read as a unit of its own, a target of four words.
 EVENTS = [read(0, "A"), commit(0, "Ein", 1), read(1, "young"), commit(1, " junges", 2), read(2, "girl"), read(3, ""),
-          commit(2, " Mäd<chen", 3), commit(3, " da.", 3), read(0, "Other", line=2), commit(0, "Anders", 1, line=2)]  # fmt: skip
+          commit(2, " Mäd<chen", 3), commit(3, " da.", 3), read(0, "Other", line=2),
+          commit(0, "Anders", 1, line=2)]  # fmt: skip
 
 
 class Sentence(unittest.TestCase):
@@ -43,7 +44,10 @@ class Sentence(unittest.TestCase):
 class Layout(unittest.TestCase):
     def setUp(self):
         source = "A young girl in a red coat".split()
-        targets = {"de": [("Ein", 3), ("außerordentliches", 4), ("zwei", 6), ("drei", 7), ("vier", 7)], "fr": [("x", 2)]}
+        targets = {
+            "de": [("Ein", 3), ("außerordentliches", 4), ("zwei", 6), ("drei", 7), ("vier", 7)],
+            "fr": [("x", 2)],
+        }
         self.source, self.rows = stream.lay_out(source, targets)
 
     def test_no_boxes_of_a_row_overlap(self):

@@ -16,8 +16,20 @@ def row(name="multi30k", to="de", k="3", bleu="30.000", ratio="1.000", model="ab
 
 class Rows(unittest.TestCase):
     def test_takes_the_contract_of_evaluate(self):
-        summary = {"model": "m", "to": "fr", "policy": "wait-k", "k": "inf", "sentences": 7, "bleu": 41.98765, "al": None,
-                   "laal": 2, "length_ratio": 0.98, "passes_per_token": 1.25, "rows_twice": 0, "words_per_second": 81.5}
+        summary = {
+            "model": "m",
+            "to": "fr",
+            "policy": "wait-k",
+            "k": "inf",
+            "sentences": 7,
+            "bleu": 41.98765,
+            "al": None,
+            "laal": 2,
+            "length_ratio": 0.98,
+            "passes_per_token": 1.25,
+            "rows_twice": 0,
+            "words_per_second": 81.5,
+        }
         got = results.row_of(results.SETS[1], summary, "abc")
         self.assertEqual(list(got), list(results.COLUMNS))
         self.assertEqual(got["bleu"], "41.988")
@@ -77,7 +89,9 @@ class Markdown(unittest.TestCase):
         self.assertEqual(results.fill(self.TEXT, "summary", "new"), self.TEXT)
 
     def test_summary_has_a_line_per_set_and_holes_where_a_k_is_missing(self):
-        lines = results.summary_table([row(k="1", bleu="13.260", al="1.240"), row(to="fr", k="inf", al="")]).splitlines()
+        lines = results.summary_table(
+            [row(k="1", bleu="13.260", al="1.240"), row(to="fr", k="inf", al="")]
+        ).splitlines()
         self.assertEqual(len(lines), 4)
         self.assertIn("to German | 13.3 (1.2) |  |", lines[2])
         self.assertTrue(lines[3].endswith("|  | 30.0 (-) |"))
@@ -99,8 +113,7 @@ class Markdown(unittest.TestCase):
 class CommandLine(unittest.TestCase):
     def test_unknown_sets_and_parts_are_refused(self):
         for bad in (["--sets", "multi30k.it"], ["--parts", "beauty"]):
-            with self.subTest(bad), self.assertRaises(SystemExit) as caught, \
-                    contextlib.redirect_stderr(io.StringIO()):
+            with self.subTest(bad), self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()):
                 results.parse_arguments(["--data", "x", *bad])
             self.assertEqual(caught.exception.code, 2)
 

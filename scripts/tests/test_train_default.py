@@ -1,4 +1,4 @@
-"""Tests of scripts/train-default with a stand-in for the program: run with `python3 -m unittest discover scripts/tests`."""
+"""Tests of scripts/train-default with a stand-in program: run with `python3 -m unittest discover scripts/tests`."""
 
 import subprocess
 import tempfile
@@ -7,12 +7,12 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parent.parent / "train-default"
 
-# Writes down how it was called; "trains" by writing the model file, "quantises" by copying. A first training can be cut.
+# Writes down how it was called; "trains" by writing the model file, "quantises" by copying. A training can be cut.
 PROGRAM = """#!/bin/sh
 here=$(dirname "$0")
 echo "$*" >>"$here/calls"
 case "$1" in
-  train) [ -f "$here/cut" ] && { rm "$here/cut"; exit 1; }; mkdir -p "$here/out"; echo weights >"$here/out/model.gguf" ;;
+  train) [ -f "$here/cut" ] && { rm "$here/cut"; exit 1; }; mkdir -p "$here/out"; echo w >"$here/out/model.gguf" ;;
   quantize) cp "$2" "$3" ;;
 esac
 """
@@ -37,7 +37,16 @@ class TrainDefault(unittest.TestCase):
 
     def call(self, *more):
         f = self.folder
-        options = ["--data", f / "data", "--recipe", f / "recipe.toml", "--program", f / "program", "--output", f / "model" / "q8.gguf"]
+        options = [
+            "--data",
+            f / "data",
+            "--recipe",
+            f / "recipe.toml",
+            "--program",
+            f / "program",
+            "--output",
+            f / "model" / "q8.gguf",
+        ]
         return subprocess.run([SCRIPT, *options, *more], capture_output=True, text=True)
 
     def give_text(self):
