@@ -131,7 +131,10 @@ std::optional<Sentence::Question> Sentence::ask() {
   const int visible_next = units_.rows_after(*units_next);
   next_units_ = *units_next;
   if (visible_next == visible_now) return Question{Asked::kPlain, {visible_now}, visible_now};
-  if (setup_.fork == Fork::kNever) return Question{Asked::kDraft, {visible_now}, visible_now};
+  // Two rows at once where one by one still fits: near the end of the cache the fork is not worth a sentence.
+  const int n_fork_rows = std::max(0, visible_next - timeline_.n_source_rows()) + 2;
+  if (setup_.fork == Fork::kNever || n_fork_rows > timeline_.n_free_slots())
+    return Question{Asked::kDraft, {visible_now}, visible_now};
   return Question{Asked::kFork, {visible_now, visible_next}, visible_next};
 }
 

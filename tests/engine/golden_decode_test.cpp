@@ -83,7 +83,8 @@ Outcome run(const boost::json::value& in, Fork fork, ReadAhead read_ahead) {
   session->finish();
   Outcome outcome;
   Progress progress = Progress::kMore;
-  while (progress == Progress::kMore) {
+  constexpr int kMostSteps = 20'000;  // a session without an end is a failure, not a hang
+  for (int i = 0; i < kMostSteps && progress == Progress::kMore; ++i) {
     progress = session->step();
     record_visible(*session, outcome.visible);
   }

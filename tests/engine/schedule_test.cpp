@@ -3,6 +3,8 @@
 // everything.
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <optional>
 #include <random>
 
 #include "support/slow_decoder.h"
@@ -50,6 +52,18 @@ void collect(SessionCore& session, std::vector<Written>& sentences) {
   }
 }
 
+/// Steps until the session wants something else than more steps. A session that never does is a bug, not a
+/// hang.
+Progress step_while_more(SessionCore& session) {
+  constexpr int kMostSteps = 20'000;
+  for (int i = 0; i < kMostSteps; ++i) {
+    const Progress progress = session.step();
+    if (progress != Progress::kMore) return progress;
+  }
+  ADD_FAILURE() << "no end after " << kMostSteps << " steps";
+  return Progress::kMore;
+}
+
 StubOptions random_options(Random& random) {
   StubOptions options;
   options.k = random.draw(0, 5) == 0 ? WaitK::unlimited() : WaitK(random.draw(1, 6));
@@ -95,8 +109,7 @@ TEST(Schedule, AnyArrivalWritesWhatASlowDecoderWrites) {
       }
     }
     session->finish();
-    while (session->step() == Progress::kMore) {
-    }
+    (void)step_while_more(*session);
     collect(*session, written);
     ASSERT_EQ(written.size(), expected.size()) << "seed " << round;
     for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -119,8 +132,7 @@ TEST(Schedule, DelaysNeverGoDownNorPassWhatWasRead) {
     for (int rows : random_words(random)) {
       ASSERT_EQ(session->push_word(std::to_string(rows)), Push::kAccepted);
       ++n_pushed;
-      while (session->step() == Progress::kMore) {
-      }
+      (void)step_while_more(*session);
       for (const Event& event : session->poll()) {
         EXPECT_GE(event.delay_words, delay);
         EXPECT_LE(event.delay_words, n_pushed);
@@ -136,12 +148,10 @@ TEST(Schedule, AFinishAfterTheLastWordWasReadMakesTheSuffixItsOwnUnit) {
   auto session = open_stub_session(network, options);
   for (const char* word : {"1", "2"}) {
     ASSERT_EQ(session->push_word(word), Push::kAccepted);
-    while (session->step() == Progress::kMore) {
-    }
+    (void)step_while_more(*session);
   }
   session->finish();
-  while (session->step() == Progress::kMore) {
-  }
+  (void)step_while_more(*session);
   int units_read = 0;
   Written written;
   for (const Event& event : session->poll()) {
@@ -163,8 +173,7 @@ TEST(Schedule, ARunawayTargetEndsAtTheStatedBound) {
     auto session = open_stub_session(network, options);
     for (const char* word : {"1", "1", "1"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
     session->finish();
-    while (session->step() == Progress::kMore) {
-    }
+    (void)step_while_more(*session);
     EXPECT_LE(session->counters().target_tokens, 2 + 3 * 5 + 1) << "seed " << seed;
     EXPECT_EQ(session->poll().back().kind, EventKind::kSentence);
   }
@@ -179,14 +188,121 @@ TEST(Schedule, ASentenceThatDoesNotFitFailsAloneAndTheNextIsTranslated) {
   ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
   for (const char* word : {"1", "2"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
   session->finish();
-  while (session->step() == Progress::kMore) {
-  }
+  (void)step_while_more(*session);
   const auto events = session->poll();
   const auto failed = std::count_if(events.begin(), events.end(),
                                     [](const Event& e) { return e.kind == EventKind::kFailed; });
   EXPECT_EQ(failed, 1);
   EXPECT_EQ(events.back().kind, EventKind::kSentence);
   EXPECT_EQ(events.back().sentence, 1);
+}
+
+/// What a sentence of words of so many rows comes to: its tokens, or nothing if it did not fit.
+std::optional<Written> translate_in(int n_slots, StubOptions options, unsigned seed,
+                                    const std::vector<int>& words) {
+  options.n_slots = n_slots;
+  StubNetwork network(seed, n_slots);
+  auto session = open_stub_session(network, options);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    EXPECT_EQ(session->push_word(std::to_string(words[i]), i + 1 == words.size() ? Last::kYes : Last::kNo),
+              Push::kAccepted);
+  }
+  session->finish();
+  EXPECT_EQ(step_while_more(*session), Progress::kFinished);
+  Written written;
+  for (const Event& event : session->poll()) {
+    if (event.kind == EventKind::kFailed) return std::nullopt;
+    if (event.kind == EventKind::kWrite) written.tokens.push_back(token_of(event.text));
+    if (event.kind == EventKind::kCommit) written.delays.push_back(event.delay_words);
+  }
+  return written;
+}
+
+TEST(Schedule, NothingDoneAheadCostsASentenceItsPlaceInTheCache) {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    Random random(seed + 9000);
+    StubOptions options = random_options(random);
+    const auto words = random_words(random);
+    options.fork = Fork::kNever;
+    options.read_ahead = ReadAhead::kNever;
+    const auto roomy = translate_in(256, options, seed, words);
+    ASSERT_TRUE(roomy.has_value()) << "seed " << seed;
+    const int n_source =
+        std::accumulate(words.begin(), words.end(), options.source_prefix + options.source_suffix);
+    const int n_rows = n_source + options.target_prefix + static_cast<int>(roomy->tokens.size());
+    EXPECT_FALSE(translate_in(n_rows - 1, options, seed, words).has_value()) << "seed " << seed;
+    for (const Fork fork : {Fork::kNever, Fork::kWhenReady}) {
+      for (const ReadAhead read_ahead : {ReadAhead::kNever, ReadAhead::kWhenRoom}) {
+        options.fork = fork;
+        options.read_ahead = read_ahead;
+        EXPECT_EQ(translate_in(n_rows, options, seed, words), roomy) << "seed " << seed;
+      }
+    }
+  }
+}
+
+TEST(Schedule, AWordWithoutTokensIsAUnitLikeAnyOther) {
+  for (unsigned round = 0; round < 300; ++round) {
+    Random random(round + 20000);
+    const StubOptions options = random_options(random);
+    std::vector<int> words = random_words(random);
+    for (int& rows : words) rows *= random.draw(0, 1);
+    const auto written = translate_in(256, options, round, words);
+    ASSERT_TRUE(written.has_value()) << "seed " << round;
+    EXPECT_EQ(*written, decode_slowly(round, options, words)) << "seed " << round;
+  }
+}
+
+TEST(Schedule, NoSourceAtAllIsNoSentence) {
+  StubOptions options;
+  StubNetwork network(2, options.n_slots);
+  auto session = open_stub_session(network, options);
+  EXPECT_EQ(session->push_text(" \n\t "), Push::kAccepted);
+  session->end_sentence();
+  session->finish();
+  EXPECT_EQ(step_while_more(*session), Progress::kFinished);
+  EXPECT_TRUE(session->poll().empty());
+  EXPECT_EQ(session->counters().passes, 0);
+}
+
+/// A network that breaks down once.
+class BrokenOnce final : public Network {
+ public:
+  BrokenOnce(StubNetwork& stub, int at_pass) : stub_(stub), passes_left_(at_pass) {}
+  int max_rows_per_pass() const override { return stub_.max_rows_per_pass(); }
+  CacheSpan reserve(int n_slots) override { return stub_.reserve(n_slots); }
+  void release(CacheSpan span) override { stub_.release(span); }
+  Logits evaluate(std::span<const SessionRows> pass) override {
+    if (passes_left_-- == 0) throw Error(ErrorCode::kInternal, "broken");
+    return stub_.evaluate(pass);
+  }
+
+ private:
+  StubNetwork& stub_;
+  int passes_left_;
+};
+
+TEST(Schedule, AfterABrokenPassResetGivesAWorkingSession) {
+  for (int at_pass = 0; at_pass < 3; ++at_pass) {
+    StubOptions options;
+    StubNetwork stub(7, options.n_slots);
+    BrokenOnce network(stub, at_pass);
+    auto session = open_stub_session(network, options);
+    for (const char* word : {"1", "2", "1"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
+    session->finish();
+    EXPECT_THROW((void)step_while_more(*session), Error);
+    session->reset();
+    ASSERT_EQ(session->push_word("2"), Push::kAccepted);
+    ASSERT_EQ(session->push_word("1", Last::kYes), Push::kAccepted);
+    session->finish();
+    EXPECT_EQ(step_while_more(*session), Progress::kFinished);
+    Written written;
+    for (const Event& event : session->poll()) {
+      if (event.kind == EventKind::kWrite) written.tokens.push_back(token_of(event.text));
+      if (event.kind == EventKind::kCommit) written.delays.push_back(event.delay_words);
+    }
+    EXPECT_EQ(written, decode_slowly(7, options, {2, 1})) << "broken at pass " << at_pass;
+  }
 }
 
 TEST(Schedule, CancelStopsAndResetBeginsAnew) {
@@ -201,8 +317,7 @@ TEST(Schedule, CancelStopsAndResetBeginsAnew) {
   session->reset();
   ASSERT_EQ(session->push_word("1", Last::kYes), Push::kAccepted);
   session->finish();
-  while (session->step() == Progress::kMore) {
-  }
+  (void)step_while_more(*session);
   EXPECT_EQ(session->poll().back().kind, EventKind::kSentence);
 }
 
