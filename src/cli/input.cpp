@@ -54,7 +54,8 @@ bool LineReader::fill() {
   std::array<char, 65536> chunk{};
   while (!is_at_end_ && !is_interrupted()) {
     pollfd waiting{.fd = fd_, .events = POLLIN, .revents = 0};
-    if (::poll(&waiting, 1, kPollMilliseconds) == 0) continue;
+    const int n_ready = ::poll(&waiting, 1, kPollMilliseconds);
+    if (n_ready == 0 || (n_ready < 0 && errno == EINTR)) continue;  // a read now could wait for ever
     const ssize_t n_bytes = ::read(fd_, chunk.data(), chunk.size());
     if (n_bytes > 0) {
       buffer_.append(chunk.data(), static_cast<std::size_t>(n_bytes));
