@@ -73,17 +73,14 @@ std::optional<std::vector<LineResult>> LineTranslator::translate(std::string_vie
 bool LineTranslator::advance(std::size_t index, std::span<const std::string_view> words,
                              std::size_t n_arrived, const LineObserver& observer) {
   Target& target = targets_[index];
+  Progress progress = Progress::kMore;
+  std::vector<Event> events;
   try {
     push(target, words, n_arrived);
     const Clock::time_point start = Clock::now();
-    const Progress progress = target.session->step();
+    progress = target.session->step();
     target.result.seconds += std::chrono::duration<double>(Clock::now() - start).count();
-    for (Event& event : target.session->poll()) {
-      if (observer.on_event) observer.on_event(index, event);
-      take(target, std::move(event));
-      if (target.is_done) return false;
-    }
-    return progress == Progress::kMore || target.n_pushed < n_arrived;
+    events = target.session->poll();
   } catch (const Error& error) {  // a bug ends one session, not the program
     target.session = std::nullopt;
     target.session.emplace(engine_.open(target.options));
@@ -91,6 +88,12 @@ bool LineTranslator::advance(std::size_t index, std::span<const std::string_view
     fail(target, error.what());
     return false;
   }
+  for (Event& event : events) {  // outside: an observer that cannot write ends the program
+    if (observer.on_event) observer.on_event(index, event);
+    take(target, std::move(event));
+    if (target.is_done) return false;
+  }
+  return progress == Progress::kMore || target.n_pushed < n_arrived;
 }
 
 void LineTranslator::push(Target& target, std::span<const std::string_view> words, std::size_t n_arrived) {
