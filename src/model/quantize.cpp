@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <system_error>
 #include <vector>
@@ -25,9 +26,14 @@ namespace {
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path)
-      : path_(std::move(path)),
-        temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())),
-        file_(std::fopen(temporary_.c_str(), "wbx")) {
+      : path_(std::move(path)), temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())) {
+    std::error_code unknown;
+    const auto status = std::filesystem::status(path_, unknown);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+      // Renaming would put a file in the place of a device or a pipe.
+      throw Error(ErrorCode::kIo, fmt::format("{}: expected a regular file or a new name", path_));
+    }
+    file_ = std::fopen(temporary_.c_str(), "wbx");
     if (file_ == nullptr) fail("create");
   }
   AtomicFile(const AtomicFile&) = delete;
@@ -62,7 +68,7 @@ class AtomicFile {
 
   std::string path_;
   std::string temporary_;
-  std::FILE* file_;
+  std::FILE* file_ = nullptr;
 };
 
 ggml_type parse_type(const std::string& name) {

@@ -3,6 +3,7 @@
 #include <ggml.h>
 #include <gguf.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <cstring>
@@ -97,6 +98,8 @@ TEST_F(Quantize, RefusesWithoutLeavingAFile) {
   EXPECT_THROW(quantize_file(folder_.file("absent.gguf"), output_, "q8_0"), Error);
   EXPECT_FALSE(std::filesystem::exists(output_));
   EXPECT_THROW(quantize_file(input_, folder_.file("no/such/folder.gguf"), "q8_0"), Error);
+  ASSERT_EQ(::mkfifo(folder_.file("pipe").c_str(), 0600), 0);
+  EXPECT_THROW(quantize_file(input_, folder_.file("pipe"), "q8_0"), Error) << "a pipe is not replaced";
 }
 
 TEST_F(Quantize, AFullDiskIsAnError) {
