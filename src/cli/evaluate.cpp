@@ -3,9 +3,13 @@
 #include "eval/evaluate.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "cli/commands.h"
@@ -52,6 +56,19 @@ TestSet read_test_set(const EvaluateArguments& arguments) {
     set.references.resize(arguments.limit);
   }
   return set;
+}
+
+/// A folder that cannot be written shows before the work, not after it.
+void prepare_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) {
+    throw Error(ErrorCode::kIo, fmt::format("{}: the folder cannot be made: {}", path, error.message()));
+  }
+  if (::access(path.c_str(), W_OK | X_OK) != 0) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{}: the folder cannot be written: {}", path, std::strerror(errno)));
+  }
 }
 
 /// What --json and results.csv say of one k; the keys are a contract.
@@ -127,6 +144,7 @@ class EvaluateRun {
 
   ExitStatus run() {
     set_ = read_test_set(arguments_);
+    if (!arguments_.output.empty()) prepare_folder(arguments_.output);
     engine_.emplace(arguments_.model.load(1));
     for (int k : ks_) {
       if (!run_one(k)) {
