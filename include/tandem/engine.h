@@ -63,7 +63,7 @@ struct SessionOptions {
   std::string target_language;       // one that the model file lists
   std::optional<PromptText> prompt;  // instead of the model file's
   int k = 3;                         // wait-k; kUnlimited for batch mode
-  Suffix suffix = Suffix::kWithLastWord;
+  std::optional<Suffix> suffix;  // default: as the model was trained; with the last word where it knows both
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   // A sentence's target may have at most target_rows_base + target_rows_per_source_row * (source rows read)

@@ -42,6 +42,13 @@ WaitK lag_of(int k) {
   return k == kUnlimited ? WaitK::unlimited() : WaitK(k);
 }
 
+EndMarker end_marker_of(const SessionOptions& options, const std::optional<StreamMetadata>& metadata) {
+  if (options.suffix)
+    return *options.suffix == Suffix::kOwnUnit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+  const bool is_own_unit = metadata && metadata->end_marker == TrainedEndMarker::kOwnUnit;
+  return is_own_unit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+}
+
 std::vector<std::string> languages_of(const Model& model) {
   std::vector<std::string> languages;
   if (!model.metadata()) return languages;
@@ -91,8 +98,7 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   parts.setup.pieces = vocabulary.pieces();
   parts.setup.bytes = vocabulary.byte_table();
   parts.setup.target_unit = word_unit_of(options.target_language);
-  parts.setup.end_marker =
-      options.suffix == Suffix::kOwnUnit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+  parts.setup.end_marker = end_marker_of(options, metadata);
   parts.setup.fork = options.fork;
   parts.setup.read_ahead = options.read_ahead;
   parts.setup.target_rows_base = options.target_rows_base;
@@ -121,11 +127,14 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
 // -----------------------------------------------------------------------------------------------------
 
 Engine Engine::load(const std::string& path, const EngineOptions& options) {
-  if (options.session_slots < 8 || options.max_sessions < 1 || options.n_threads < 0) {
-    throw Error(
-        ErrorCode::kInvalidArgument,
-        fmt::format("engine: expected session_slots >= 8, max_sessions >= 1, n_threads >= 0, got {}, {}, {}",
-                    options.session_slots, options.max_sessions, options.n_threads));
+  constexpr std::int64_t kMostSlots = std::int64_t{1} << 24;  // beyond, positions are no longer exact in f32
+  const bool is_too_large = std::int64_t{options.session_slots} * options.max_sessions > kMostSlots;
+  if (options.session_slots < 8 || options.max_sessions < 1 || options.n_threads < 0 || is_too_large) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("engine: expected session_slots >= 8, max_sessions >= 1, at most {} slots in "
+                            "all, n_threads >= 0, got "
+                            "{}, {}, {}",
+                            kMostSlots, options.session_slots, options.max_sessions, options.n_threads));
   }
   return Engine(std::make_unique<EngineCore>(Model::load(path), options));
 }

@@ -117,14 +117,15 @@ std::optional<Sentence::Question> Sentence::open() {
 }
 
 std::optional<Sentence::Question> Sentence::ask() {
-  // Code points count themselves: the next one's visibility is known, so there is no boundary to ask about.
-  const bool is_spaced = setup_.target_unit == WordUnit::kSpaced;
+  // There is a boundary to ask about only after a word of a language with spaces. Code points count
+  // themselves, and a word that so far is only its mark goes on with whatever comes.
+  const bool may_end = setup_.target_unit == WordUnit::kSpaced && words_.is_boundary_open();
   const auto units_now =
       units_for(words_.word());  // more than units_read_ only after an early end, or code points
   if (!units_now) return std::nullopt;
   read_to(*units_now);
   const int visible_now = units_.rows_after(units_read_);
-  if (!is_spaced) return Question{Asked::kPlain, {visible_now}, visible_now};
+  if (!may_end) return Question{Asked::kPlain, {visible_now}, visible_now};
 
   const auto units_next = units_for(words_.word() + 1);
   if (!units_next) return Question{Asked::kDraft, {visible_now}, visible_now};
@@ -260,13 +261,13 @@ void Sentence::drop(Slot slot) {
 }
 
 void Sentence::write(TokenId id) {
+  const int word = words_.word_of_next(id);
   words_.accept(id);
   word_text_ += detokenizer_.accept(id);
   pending_ = id;
   ++n_target_tokens_;
   ++counters_.target_tokens;
-  emit(EventKind::kWrite, std::max(0, words_.word()),
-       std::string(setup_.bytes[static_cast<std::size_t>(to_int(id))]));
+  emit(EventKind::kWrite, word, std::string(setup_.bytes[static_cast<std::size_t>(to_int(id))]));
   stage_ = Stage::kAsking;
   if (setup_.target_unit == WordUnit::kCodePoint && words_.word() > n_committed_) commit();
 }
@@ -279,7 +280,9 @@ void Sentence::commit() {
 }
 
 void Sentence::end_target() {
-  if (stage_ == Stage::kAsking && !word_text_.empty()) commit();
+  // A mark that nothing followed is no word.
+  const bool has_word = word_text_.find_first_not_of(' ') != std::string::npos;
+  if (stage_ == Stage::kAsking && has_word) commit();
   ++counters_.target_tokens;
   emit(EventKind::kSentence, n_committed_, std::string());
   stage_ = Stage::kDone;

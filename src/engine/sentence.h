@@ -67,6 +67,9 @@ class Sentence {
   /// Logits of the planned rows that wanted them, in their order.
   void absorb(const Logits& logits);
 
+  /// Ends the sentence where it is: committed text stays, the reason is an event.
+  void fail(std::string reason);
+
   bool has_ended_source() const { return source_has_ended_; }
   bool is_done() const { return stage_ == Stage::kDone; }
 
@@ -103,7 +106,6 @@ class Sentence {
   void commit();
   void end_target();
   void read_one_more();
-  void fail(std::string reason);
   bool is_too_long() const;
   void emit(EventKind kind, int index, std::string text);
 

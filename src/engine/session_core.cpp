@@ -98,13 +98,21 @@ void SessionCore::feed(QueuedWord word) {
   if (word.is_sentence_end) {
     sentence_->end_source();
   } else {
-    const auto tokens = parts_.tokenize_word(word.text, n_words_in_sentence_++ == 0);
-    sentence_->add_word(std::move(word.text), tokens, word.last);
+    add_word(std::move(word));
   }
   if (sentence_->is_done()) {  // it failed: the rest of it is passed over
     sentence_.reset();
     timeline_.clear();
     is_skipping_ = !is_last;
+  }
+}
+
+void SessionCore::add_word(QueuedWord word) {
+  try {
+    const auto tokens = parts_.tokenize_word(word.text, n_words_in_sentence_++ == 0);
+    sentence_->add_word(std::move(word.text), tokens, word.last);
+  } catch (const Error& error) {  // what a tokenizer cannot take ends this sentence alone
+    sentence_->fail(error.what());
   }
 }
 

@@ -65,6 +65,7 @@ class SessionCore {
   void enqueue(std::vector<SourceUnit> words);
   void feed();
   void feed(QueuedWord word);
+  void add_word(QueuedWord word);
   void run_pass();
 
   SessionParts parts_;

@@ -5,6 +5,8 @@
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
 
+#include <charconv>
+#include <optional>
 #include <unordered_map>
 
 #include "tandem/error.h"
@@ -35,6 +37,17 @@ TokenType type_of_piece(const sentencepiece::SentencePieceProcessor& model, int 
   return model.IsUnused(id) ? kUnused : kNormal;
 }
 
+/// sentencepiece says how many pieces a small text gives at most only in prose: "... a value <= 694."
+std::optional<int> most_pieces_named_in(std::string_view message) {
+  constexpr std::string_view kMark = "value <= ";
+  const auto at = message.find(kMark);
+  if (at == std::string_view::npos) return std::nullopt;
+  int most = 0;
+  const auto digits = message.substr(at + kMark.size());
+  const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), most);
+  return result.ec == std::errc() ? std::optional(most) : std::nullopt;
+}
+
 }  // namespace
 
 std::string train_sentencepiece(std::span<const std::string> sentences, const VocabularyOptions& options) {
@@ -58,6 +71,12 @@ std::string train_sentencepiece(std::span<const std::string> sentences, const Vo
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(arguments, &iterator, &model);
   if (!status.ok()) {
+    if (const auto most = most_pieces_named_in(status.message())) {
+      throw Error(
+          ErrorCode::kInvalidArgument,
+          fmt::format("vocabulary size: expected at most {} pieces for this text ({} sentences), got {}",
+                      *most, sentences.size(), options.size));
+    }
     throw Error(ErrorCode::kInvalidArgument, fmt::format("vocabulary of {} pieces from {} sentences: {}",
                                                          options.size, sentences.size(), status.message()));
   }

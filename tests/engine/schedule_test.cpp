@@ -38,6 +38,7 @@ struct Written {
 };
 
 int token_of(const std::string& piece) {
+  if (piece == " ") return testing::kLoneMark;
   const auto& bytes = testing::stub_bytes();
   return static_cast<int>(std::find(bytes.begin(), bytes.end(), piece) - bytes.begin());
 }
@@ -73,6 +74,7 @@ StubOptions random_options(Random& random) {
   options.end_marker = random.pick(EndMarker::kOwnUnit, EndMarker::kWithLastWord);
   options.fork = random.pick(Fork::kNever, Fork::kWhenReady);
   options.read_ahead = random.pick(ReadAhead::kNever, ReadAhead::kWhenRoom);
+  options.has_lone_mark = random.draw(0, 2) == 0;
   return options;
 }
 
@@ -85,7 +87,8 @@ std::vector<int> random_words(Random& random) {
 Written decode_slowly(std::uint64_t seed, const StubOptions& options, const std::vector<int>& words) {
   const auto source =
       SourceUnits::whole(options.source_prefix, words, options.source_suffix, options.end_marker);
-  auto result = SlowDecoder(seed, source, options.k, options.target_prefix).run();
+  const int lone_mark = options.has_lone_mark ? testing::kLoneMark : -1;
+  auto result = SlowDecoder(seed, source, options.k, options.target_prefix, lone_mark).run();
   return {std::move(result.tokens), std::move(result.delays)};
 }
 
@@ -303,6 +306,88 @@ TEST(Schedule, AfterABrokenPassResetGivesAWorkingSession) {
     }
     EXPECT_EQ(written, decode_slowly(7, options, {2, 1})) << "broken at pass " << at_pass;
   }
+}
+
+/// Code points count themselves: point t is chosen under min(k + t, N) units, without any question of
+/// boundaries.
+Written decode_code_points_slowly(std::uint64_t seed, const SourceUnits& source, WaitK k) {
+  Written written;
+  std::vector<TokenId> target = {TokenId{1}};
+  for (int units = 0;;) {
+    const int point = static_cast<int>(written.tokens.size());
+    units = std::max(units, k.units_for_word(point, source.n_units()));
+    const auto visible = static_cast<std::uint64_t>(source.rows_after(units));
+    const auto logits = testing::stub_logits(seed, visible, target);
+    const int best =
+        static_cast<int>(std::max_element(logits.begin() + 2, logits.begin() + 13) - logits.begin());
+    if (best == 2 && units < source.n_units()) {
+      ++units;
+      continue;
+    }
+    if (best == 2) return written;
+    written.tokens.push_back(best);
+    written.delays.push_back(source.words_after(units));
+    target.push_back(TokenId{best});
+  }
+}
+
+TEST(Schedule, CodePointsAreCommittedOneByOneUnderTheirOwnVisibility) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    Random random(seed);
+    StubOptions options;
+    options.k = WaitK(random.draw(1, 5));
+    options.end_marker = random.pick(EndMarker::kOwnUnit, EndMarker::kWithLastWord);
+    options.target_unit = WordUnit::kCodePoint;
+    StubNetwork network(seed, options.n_slots);
+    auto session = open_stub_session(network, options);
+    const auto words = random_words(random);
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      const Last last = i + 1 == words.size() ? Last::kYes : Last::kNo;
+      ASSERT_EQ(session->push_word(std::to_string(words[i]), last), Push::kAccepted);
+      if (random.draw(0, 1) == 0) (void)step_while_more(*session);
+    }
+    session->finish();
+    ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+    std::vector<Written> written;
+    collect(*session, written);
+    const auto source =
+        SourceUnits::whole(options.source_prefix, words, options.source_suffix, options.end_marker);
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_EQ(written[0], decode_code_points_slowly(seed, source, options.k)) << "seed " << seed;
+  }
+}
+
+TEST(Schedule, WordsAreNeverBlank) {
+  for (unsigned seed = 0; seed < 300; ++seed) {
+    StubOptions options;
+    options.has_lone_mark = true;
+    StubNetwork network(seed, options.n_slots);
+    auto session = open_stub_session(network, options);
+    for (const char* word : {"1", "2", "1"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
+    session->finish();
+    ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+    for (const Event& event : session->poll()) {
+      if (event.kind != EventKind::kCommit) continue;
+      EXPECT_NE(event.text.find_first_not_of(' '), std::string::npos) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Schedule, AWordThatCannotBeTokenisedEndsItsSentenceAlone) {
+  StubOptions options;
+  StubNetwork network(5, options.n_slots);
+  auto session = open_stub_session(network, options);
+  ASSERT_EQ(session->push_word("1"), Push::kAccepted);
+  ASSERT_EQ(session->push_word("-7"), Push::kAccepted);  // the stub's tokenizer refuses it
+  ASSERT_EQ(session->push_word("1", Last::kYes), Push::kAccepted);
+  ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
+  session->finish();
+  ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+  const auto events = session->poll();
+  const auto is_failure = [](const Event& event) { return event.kind == EventKind::kFailed; };
+  EXPECT_EQ(std::count_if(events.begin(), events.end(), is_failure), 1);
+  EXPECT_EQ(events.back().kind, EventKind::kSentence);
+  EXPECT_EQ(events.back().sentence, 1);
 }
 
 TEST(Schedule, CancelStopsAndResetBeginsAnew) {

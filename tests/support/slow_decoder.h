@@ -17,17 +17,19 @@ struct SlowResult {
 
 class SlowDecoder {
  public:
-  SlowDecoder(std::uint64_t seed, SourceUnits source, WaitK k, int target_prefix)
+  /// `lone_mark`: the piece that is a mark and nothing else, if there is one.
+  SlowDecoder(std::uint64_t seed, SourceUnits source, WaitK k, int target_prefix, int lone_mark = -1)
       : seed_(seed),
         source_(std::move(source)),
         k_(k),
+        lone_mark_(lone_mark),
         target_(static_cast<std::size_t>(target_prefix), TokenId{1}) {}
 
   SlowResult run() {
     read_to(wanted(0));
     bool only_new_word = false;
     for (int word = -1;;) {  // the word written last
-      if (word >= 0 && !only_new_word && rows(wanted(word + 1)) != rows(read_)) {
+      if (word >= 0 && !only_new_word && !only_marks_ && rows(wanted(word + 1)) != rows(read_)) {
         const auto logits = ask();
         if (!is_boundary(logits)) {
           write(best(logits, [](int id) { return id >= 8 && id <= 12; }));
@@ -42,9 +44,9 @@ class SlowDecoder {
         read_to(read_ + 1);
         continue;
       }
-      if (word >= 0 && !only_new_word && choice <= 7) commit();
+      if (word >= 0 && !only_new_word && !only_marks_ && choice <= 7) commit();
       if (choice == 2) return result_;
-      if (word < 0 || choice <= 7) read_to(wanted(++word));
+      if (word < 0 || (choice <= 7 && !only_marks_)) read_to(wanted(++word));
       write(choice);
       only_new_word = false;
     }
@@ -60,6 +62,7 @@ class SlowDecoder {
   void write(int id) {
     result_.tokens.push_back(id);
     target_.push_back(TokenId{id});
+    only_marks_ = id == lone_mark_;
   }
   void commit() { result_.delays.push_back(source_.words_after(read_)); }
 
@@ -85,6 +88,8 @@ class SlowDecoder {
   std::uint64_t seed_;
   SourceUnits source_;
   WaitK k_;
+  int lone_mark_;
+  bool only_marks_ = false;  // the word so far is nothing but marks: it goes on
   std::vector<TokenId> target_;
   int read_ = 0;
   SlowResult result_;

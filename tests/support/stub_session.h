@@ -20,7 +20,11 @@ struct StubOptions {
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int n_slots = 256;
   int target_rows_base = 1000;  // golden traces know no bound
+  WordUnit target_unit = WordUnit::kSpaced;
+  bool has_lone_mark = false;  // piece kLoneMark is a mark and nothing else
 };
+
+inline constexpr int kLoneMark = 3;
 
 inline const std::vector<PieceInfo>& stub_pieces() {
   static const std::vector<PieceInfo> pieces = StubNetwork::pieces();
@@ -31,13 +35,45 @@ inline const std::vector<std::string>& stub_bytes() {
   return bytes;
 }
 
+inline const std::vector<PieceInfo>& marked_pieces() {
+  static const std::vector<PieceInfo> pieces = [] {
+    auto marked = StubNetwork::pieces();
+    marked[kLoneMark].only_mark = true;
+    return marked;
+  }();
+  return pieces;
+}
+/// Of a language without spaces: every piece is one code point.
+inline const std::vector<PieceInfo>& unspaced_pieces() {
+  static const std::vector<PieceInfo> pieces = [] {
+    auto unspaced = StubNetwork::pieces();
+    for (PieceInfo& piece : unspaced) piece.begins_word = false;
+    return unspaced;
+  }();
+  return pieces;
+}
+inline const std::vector<PieceInfo>& pieces_of(const StubOptions& options) {
+  if (options.target_unit == WordUnit::kCodePoint) return unspaced_pieces();
+  return options.has_lone_mark ? marked_pieces() : stub_pieces();
+}
+inline const std::vector<std::string>& marked_bytes() {
+  static const std::vector<std::string> bytes = [] {
+    auto marked = StubNetwork::bytes();
+    marked[kLoneMark] = " ";
+    return marked;
+  }();
+  return bytes;
+}
+
 inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const StubOptions& options) {
   SessionParts parts;
   parts.network = &network;
   parts.span = network.reserve(options.n_slots);
   parts.target_start = Position::whole(0);
   parts.tokenize_word = [](std::string_view word, bool) {
-    return std::vector<TokenId>(static_cast<std::size_t>(std::stoi(std::string(word))), TokenId{9});
+    const int n_rows = std::stoi(std::string(word));
+    if (n_rows < 0) throw Error(ErrorCode::kInvalidArgument, "stub tokenizer: expected a count of rows");
+    return std::vector<TokenId>(static_cast<std::size_t>(n_rows), TokenId{9});
   };
   const auto rows = [](int n, int token) {
     return std::vector<TokenId>(static_cast<std::size_t>(n), TokenId{token});
@@ -47,9 +83,10 @@ inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const St
                   .target_prefix = rows(options.target_prefix, 1),
                   .end = rows(1, 2)};
   parts.policy = std::make_unique<WaitKPolicy>(options.k);
-  parts.sampler = std::make_unique<Sampler>(stub_pieces(), parts.prompt.end);
-  parts.setup.pieces = stub_pieces();
-  parts.setup.bytes = stub_bytes();
+  parts.sampler = std::make_unique<Sampler>(pieces_of(options), parts.prompt.end);
+  parts.setup.pieces = pieces_of(options);
+  parts.setup.bytes = options.has_lone_mark ? marked_bytes() : stub_bytes();
+  parts.setup.target_unit = options.target_unit;
   parts.setup.end_marker = options.end_marker;
   parts.setup.fork = options.fork;
   parts.setup.read_ahead = options.read_ahead;
