@@ -115,8 +115,7 @@ void LineTranslator::take(Target& target, Event event) {
     const std::size_t front = is_first ? std::min(event.text.find_first_not_of(' '), event.text.size()) : 0;
     result.text.append(event.text, front);
     result.commits.push_back(std::move(event));
-  }
-  if (event.kind == EventKind::kSentence) {
+  } else if (event.kind == EventKind::kSentence) {
     result.cost = difference(target.session->counters(), result.cost);
     target.is_done = true;
   }

@@ -9,7 +9,7 @@
 
 #include "tandem/engine.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11 chose it
 class App;
 }
 

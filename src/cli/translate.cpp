@@ -167,6 +167,7 @@ class TranslateRun {
       view_->end(figures);
     } else {
       std::vector<std::string> texts;
+      texts.reserve(results.size());
       for (const LineResult& result : results) texts.push_back(one_line(result.text));
       put_line(texts);
     }

@@ -108,7 +108,7 @@ ggml_tensor* WeightLoader::find_vector(const std::string& name, int n) {
 }
 
 RowTable WeightLoader::table(const std::string& name, int width, int n_rows) {
-  return {require(name, width, n_rows)};
+  return RowTable(require(name, width, n_rows));
 }
 
 bool WeightLoader::can_stay_mapped(const StoredTensor& stored) const {

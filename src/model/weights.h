@@ -28,7 +28,7 @@ struct StoredTensor;
 class RowTable {
  public:
   RowTable() = default;
-  RowTable(const StoredTensor& tensor);
+  explicit RowTable(const StoredTensor& tensor);
 
   int n_rows() const { return n_rows_; }
   int width() const { return width_; }

@@ -36,7 +36,7 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
 std::string describe_node(const toml::node& node) {
   std::ostringstream out;
   out << node.type();
-  const std::string type = out.str();
+  std::string type = out.str();
   if (const auto* text = node.as_string()) return fmt::format("{} \"{}\"", type, text->get());
   if (const auto* number = node.as_integer()) return fmt::format("{} {}", type, number->get());
   if (const auto* real = node.as_floating_point()) return fmt::format("{} {}", type, real->get());

@@ -19,6 +19,7 @@ constexpr const char* kTokenizerKey = "tokenizer.ggml.";
 
 void set_texts(gguf_context* file, const std::string& key, const std::vector<std::string>& values) {
   std::vector<const char*> pointers;
+  pointers.reserve(values.size());
   for (const std::string& value : values) pointers.push_back(value.c_str());
   gguf_set_arr_str(file, key.c_str(), pointers.data(), pointers.size());
 }

@@ -12,7 +12,7 @@ namespace tandem {
 
 class Random {
  public:
-  explicit Random(std::initializer_list<std::uint64_t> name) {
+  Random(std::initializer_list<std::uint64_t> name) {
     for (const std::uint64_t part : name) {
       state_ ^= part;
       state_ = next();

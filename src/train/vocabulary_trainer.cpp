@@ -38,7 +38,7 @@ void add_token_names(const std::string& text, std::vector<std::string>& names) {
 std::string path_of_program() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string path = (self.parent_path() / "tandem-vocabulary").string();
+  std::string path = (self.parent_path() / "tandem-vocabulary").string();
   if (error || !std::filesystem::exists(path)) {
     throw Error(ErrorCode::kNotFound, fmt::format("{}: expected the program that trains vocabularies", path));
   }
@@ -69,6 +69,7 @@ void write_lines(const std::string& path, std::span<const std::string> lines) {
 /// Runs a program to its end, its standard error in the file `errors`. Returns the status of waitpid.
 int run_program(std::vector<std::string> arguments, const std::string& errors) {
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
   posix_spawn_file_actions_t actions;
