@@ -1,8 +1,11 @@
 // What `tandem verify` says of sound files, and that it notices what a wrong model computes.
 #include "model/verify.h"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <limits>
 
 #include "model/tiny_family.h"
@@ -27,6 +30,23 @@ TEST(Verify, EveryFamilyIsWithinItsTolerance) {
         << name << ": " << report.mean_abs << " of " << report.mean_tolerance << ", " << report.greedy_equal;
     EXPECT_GE(report.max_abs, report.mean_abs);
     EXPECT_GT(report.deviation, 0.1) << "logits that are all alike say nothing";
+  }
+}
+
+/// Real files, if $TANDEM_MODEL_DIR names a folder of them (scripts/fetch-model puts some into
+/// models/download).
+TEST(Verify, RealFilesAreWithinTheirTolerance) {
+  const char* folder = std::getenv("TANDEM_MODEL_DIR");
+  if (folder == nullptr || *folder == '\0') GTEST_SKIP() << "TANDEM_MODEL_DIR is not set";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".gguf") continue;
+    const VerifyReport report = verify_model(entry.path().string(), {});
+    const std::string found = fmt::format(
+        "{}: {} {}, {} rows: max {:.3g}, mean {:.3g} of {:.3g}, greedy {:.3f}, tokenizer {}",
+        entry.path().filename().string(), report.architecture, report.type, report.n_rows, report.max_abs,
+        report.mean_abs, report.deviation, report.greedy_equal, report.tokenizer_round_trip);
+    EXPECT_TRUE(report.is_within_tolerance()) << found;
+    RecordProperty(entry.path().stem().string(), found);
   }
 }
 
