@@ -22,5 +22,6 @@ Command add_evaluate(CLI::App& program);
 Command add_train(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_quantize(CLI::App& program);
+Command add_verify(CLI::App& program);
 
 }  // namespace tandem

@@ -58,10 +58,10 @@ json::object describe_tensors(const GgufFile& file) {
 }
 
 json::object describe_network(const ModelConfig& config) {
-  return {
-      {"layers", config.n_layers},    {"width", config.n_embd},        {"ff_width", config.n_ff},
-      {"heads", config.n_heads},      {"kv_heads", config.n_kv_heads}, {"head_dim", config.head_dim},
-      {"vocabulary", config.n_vocab}, {"context", config.n_context},   {"rope_base", config.rope_freq_base}};
+  return {{"layers", config.n_layers},    {"width", config.n_embd},        {"ff_width", config.n_ff},
+          {"heads", config.n_heads},      {"kv_heads", config.n_kv_heads}, {"head_dim", config.head_dim},
+          {"vocabulary", config.n_vocab}, {"context", config.n_context},   {"rope_base", config.rope.base},
+          {"window", config.window}};
 }
 
 json::object describe_stream(const StreamMetadata& stream) {

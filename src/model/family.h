@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "model/config.h"
 #include "model/weights.h"
@@ -20,16 +21,17 @@ class Family {
   virtual const ModelConfig& config() const = 0;
   /// Rows of the vocabulary, ne = [n_embd, n_vocab].
   virtual const RowTable& token_embeddings() const = 0;
-  /// Most nodes that build() adds per layer, attention's own (pass_graph.h) not among them.
-  virtual int n_nodes_per_layer() const = 0;
   /// Adds the pass to the graph, and its logits if any row wants them.
   virtual void build(PassGraph& pass) const = 0;
 };
 
-/// The family that the file's architecture names, its tensors asked for but not yet placed
-/// (WeightLoader::finish). Throws Error{kUnsupported} naming the architectures that there are.
-std::unique_ptr<const Family> make_family(const ModelConfig& config, WeightLoader& loader);
-/// The configuration of whatever family the file is of. Throws as make_family and the family's own reader.
+/// The configuration of whatever family the file is of. Throws Error{kUnsupported} naming the families that
+/// there are, and what the family's reader throws (config_reader.h).
 ModelConfig read_config(const GgufFile& file);
+/// The family of a configuration that read_config returned, its tensors asked for but not yet placed
+/// (WeightLoader::finish). Throws as the loader does.
+std::unique_ptr<const Family> make_family(const ModelConfig& config, WeightLoader& loader);
+/// "gemma2, gemma3, ...": for messages.
+std::string list_families();
 
 }  // namespace tandem

@@ -62,7 +62,10 @@ Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
   set_rows(pass);
   for (std::size_t i = 0, part = 0; i < pass.size(); ++i) {
     if (pass[i].rows.empty()) continue;
-    set_mask(pass[i], graph_->shape().sessions[part], graph_->mask(part));
+    const SessionPart& shape_of_part = graph_->shape().sessions[part];
+    set_mask(pass[i], shape_of_part, kNoWindow, graph_->mask(part));
+    if (ggml_tensor* mask = graph_->window_mask(part); mask != nullptr)
+      set_mask(pass[i], shape_of_part, family_.config().window, mask);
     ++part;
   }
   if (ggml_backend_graph_compute(backend_.get(), graph_->graph()) != GGML_STATUS_SUCCESS) {
@@ -105,14 +108,20 @@ void GgmlNetwork::check(const SessionRows& session) const {
     TANDEM_CHECK(slot >= 0 && static_cast<std::size_t>(slot) < session.cached.size());
     TANDEM_CHECK(token >= 0 && token < family_.config().n_vocab);
     TANDEM_CHECK(position >= 0 && position < kMostDoubledPosition);
+    if (const int n_positions = family_.config().n_positions;
+        n_positions > 0 && position >= 2 * n_positions) {
+      throw Error(
+          ErrorCode::kUnsupported,
+          fmt::format("{}: expected positions below {}, for which its short RoPE factors hold, got {}",
+                      model_->path(), n_positions, row.place.position.value()));
+    }
   }
 }
 
 void GgmlNetwork::prepare_graph(PassShape shape) {
   if (graph_ && graph_->shape() == shape) return;
   graph_.reset();
-  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape),
-                                           family_.n_nodes_per_layer());
+  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape));
   family_.build(*graph);
   if (!ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
     throw Error(ErrorCode::kUnsupported,
@@ -142,13 +151,14 @@ void GgmlNetwork::set_rows(std::span<const SessionRows> pass) {
   if (graph_->logit_rows() != nullptr) upload(graph_->logit_rows(), logit_rows_);
 }
 
-void GgmlNetwork::set_mask(const SessionRows& session, const SessionPart& part, ggml_tensor* mask) {
+void GgmlNetwork::set_mask(const SessionRows& session, const SessionPart& part, int window,
+                           ggml_tensor* mask) {
   const std::size_t n_cached = session.cached.size();
   const auto n_keys = static_cast<std::size_t>(part.n_keys);
   queries_.clear();
   for (const PassRow& row : session.rows) queries_.push_back(row.place);
   visibility_.resize(queries_.size() * n_cached);
-  fill_mask(queries_, session.cached, visibility_);
+  fill_mask(queries_, session.cached, visibility_, window);
 
   static const ggml_fp16_t kVisible = ggml_fp32_to_fp16(0.0F);
   static const ggml_fp16_t kHidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());

@@ -33,7 +33,7 @@ class GgmlNetwork final : public Network {
   void check(const SessionRows& session) const;
   void prepare_graph(PassShape shape);
   void set_rows(std::span<const SessionRows> pass);
-  void set_mask(const SessionRows& session, const SessionPart& part, ggml_tensor* mask);
+  void set_mask(const SessionRows& session, const SessionPart& part, int window, ggml_tensor* mask);
 
   std::shared_ptr<const Model> model_;  // keeps the weights
   const Family& family_;

@@ -213,6 +213,15 @@ std::optional<float> GgufFile::find_real(const std::string& key) const {
   fail_type(key, *id, "f32");
 }
 
+std::optional<double> GgufFile::find_number(const std::string& key) const {
+  const auto id = find_id(key);
+  if (!id) return std::nullopt;
+  const gguf_type type = gguf_get_kv_type(context_.get(), *id);
+  if (type == GGUF_TYPE_FLOAT32 || type == GGUF_TYPE_FLOAT64) return find_real(key);
+  if (const auto value = integer_value(context_.get(), *id)) return static_cast<double>(*value);
+  fail_type(key, *id, "a number");
+}
+
 std::optional<bool> GgufFile::find_flag(const std::string& key) const {
   const auto id = find_id(key);
   if (!id) return std::nullopt;
@@ -252,6 +261,19 @@ std::optional<std::vector<float>> GgufFile::find_reals(const std::string& key) c
   if (!id) return std::nullopt;
   if (gguf_get_arr_type(context_.get(), *id) != GGUF_TYPE_FLOAT32) fail_type(key, *id, "array of f32");
   return copy_array<float>(context_.get(), *id);
+}
+
+std::optional<std::vector<bool>> GgufFile::find_flags(const std::string& key) const {
+  const auto id = find_array(key);
+  if (!id) return std::nullopt;
+  if (gguf_get_arr_type(context_.get(), *id) != GGUF_TYPE_BOOL) fail_type(key, *id, "array of bool");
+  const std::vector<std::uint8_t> bytes = copy_array<std::uint8_t>(context_.get(), *id);
+  return std::vector<bool>(bytes.begin(), bytes.end());
+}
+
+bool GgufFile::is_array(const std::string& key) const {
+  const auto id = find_id(key);
+  return id && gguf_get_kv_type(context_.get(), *id) == GGUF_TYPE_ARRAY;
 }
 
 std::vector<std::string> GgufFile::keys() const {

@@ -61,11 +61,14 @@ class GgufFile {
   // absent key.
   std::optional<std::int64_t> find_integer(const std::string& key) const;  // any integer type
   std::optional<float> find_real(const std::string& key) const;            // f32 or f64
+  std::optional<double> find_number(const std::string& key) const;         // any integer or real
   std::optional<bool> find_flag(const std::string& key) const;
   std::optional<std::string> find_text(const std::string& key) const;
   std::optional<std::vector<std::string>> find_texts(const std::string& key) const;
   std::optional<std::vector<std::int32_t>> find_integers(const std::string& key) const;  // i32 or u32
   std::optional<std::vector<float>> find_reals(const std::string& key) const;            // f32
+  std::optional<std::vector<bool>> find_flags(const std::string& key) const;             // bool
+  bool is_array(const std::string& key) const;
 
   std::int64_t integer(const std::string& key) const { return present(find_integer(key), key); }
   float real(const std::string& key) const { return present(find_real(key), key); }

@@ -2,22 +2,19 @@
 
 #include <ggml.h>
 
-#include <cmath>
-
 #include "model/config.h"
 #include "tandem/error.h"
 
 namespace tandem {
 
-PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-                     int n_nodes_per_layer)
+PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape)
     : config_(config), cache_(cache), attention_(attention), shape_(std::move(shape)) {
-  constexpr std::size_t kNodesPerSession = 16;  // of one layer's attention, views included
+  constexpr std::size_t kNodesPerLayer = 56;    // of any family, views included
+  constexpr std::size_t kNodesPerSession = 20;  // of one layer's attention, views included
   constexpr std::size_t kNodesOutside = 32;     // inputs, head
-  const std::size_t n_nodes =
-      static_cast<std::size_t>(config.n_layers) *
-          (static_cast<std::size_t>(n_nodes_per_layer) + kNodesPerSession * shape_.sessions.size()) +
-      kNodesOutside + shape_.sessions.size();
+  const std::size_t n_nodes = static_cast<std::size_t>(config.n_layers) *
+                                  (kNodesPerLayer + kNodesPerSession * shape_.sessions.size()) +
+                              kNodesOutside + 2 * shape_.sessions.size();
   context_.reset(ggml_init(
       {n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false), nullptr, true}));
   if (!context_) throw Error(ErrorCode::kUnsupported, "not enough memory for the graph of a pass");
@@ -28,8 +25,10 @@ PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention at
   slots_ = input(GGML_TYPE_I64, shape_.n_rows);
   if (shape_.n_logits > 0 && shape_.n_logits < shape_.n_rows)
     logit_rows_ = input(GGML_TYPE_I32, shape_.n_logits);
-  for (const SessionPart& part : shape_.sessions)
+  for (const SessionPart& part : shape_.sessions) {
     masks_.push_back(input(GGML_TYPE_F16, part.n_keys, part.n_rows));
+    if (config.window > 0) window_masks_.push_back(input(GGML_TYPE_F16, part.n_keys, part.n_rows));
+  }
 }
 
 ggml_tensor* PassGraph::input(ggml_type type, int ne0, int ne1) const {
@@ -38,33 +37,37 @@ ggml_tensor* PassGraph::input(ggml_type type, int ne0, int ne1) const {
   return tensor;
 }
 
-ggml_tensor* PassGraph::rotate(ggml_tensor* x, ggml_tensor* factors, int mode) const {
+ggml_tensor* PassGraph::rotate(int layer, ggml_tensor* x, ggml_tensor* factors) const {
   // Positions come doubled, so that halves are whole numbers, and turn half as fast: a power of two, so whole
   // positions give the very same angles, bit by bit.
   constexpr float kHalf = 0.5F;
   constexpr float kNoYarn = 0.0F;
   constexpr float kBetaFast = 32.0F;  // of YaRN: unused, but ggml computes with them
   constexpr float kBetaSlow = 1.0F;
+  const RopeSpeed& speed = config_.rope_of(layer);
+  const int mode = config_.rope_pairs == RopePairs::kNeighbours ? GGML_ROPE_TYPE_NORMAL : GGML_ROPE_TYPE_NEOX;
   return ggml_rope_ext(context_.get(), x, positions_, factors, config_.n_rope_dims, mode, config_.n_context,
-                       config_.rope_freq_base, kHalf, kNoYarn, 1.0F, kBetaFast, kBetaSlow);
+                       speed.base, kHalf * speed.scale, kNoYarn, config_.rope_magnitude, kBetaFast,
+                       kBetaSlow);
 }
 
 ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const {
   ggml_context* ctx = context_.get();
   const Cache::Layer& cached = cache_.layer(layer);
+  const std::vector<ggml_tensor*>& masks = config_.has_window(layer) ? window_masks_ : masks_;
   // Reading through the written tensors makes the writes come first.
   ggml_tensor* keys = ggml_set_rows(ctx, cached.k, k, slots_);    // ne = [n_embd_kv, n_slots]
   ggml_tensor* values = ggml_set_rows(ctx, cached.v, v, slots_);  // ne = [n_embd_kv, n_slots]
   ggml_build_forward_expand(graph_, keys);
   ggml_build_forward_expand(graph_, values);
   if (shape_.sessions.size() == 1)
-    return attend_session(shape_.sessions.front(), masks_.front(), q, keys, values);
+    return attend_session(shape_.sessions.front(), masks.front(), q, keys, values);
 
   ggml_tensor* joined = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, config_.n_embd_q(), shape_.n_rows);
   for (std::size_t i = 0; i < shape_.sessions.size(); ++i) {
     const SessionPart& part = shape_.sessions[i];
     ggml_tensor* rows =
-        attend_session(part, masks_[i], q, keys, values);  // ne = [n_embd_q, n_rows of the session]
+        attend_session(part, masks[i], q, keys, values);  // ne = [n_embd_q, n_rows of the session]
     const std::size_t offset = joined->nb[1] * static_cast<std::size_t>(part.first_row);
     joined = ggml_set_2d_inplace(ctx, joined, rows, joined->nb[1], offset);
   }
@@ -85,9 +88,10 @@ ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* mas
   ggml_tensor* k = of_session(keys);
   ggml_tensor* v = of_session(values);
   if (attention_ == Attention::kPlain) return attend_plain(mask, rows, k, v);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim));
-  ggml_tensor* attended =
-      ggml_flash_attn_ext(ctx, rows, k, v, mask, scale, 0.0F, 0.0F);  // ne = [head_dim, n_heads, n_rows]
+  constexpr float kNoAlibi = 0.0F;
+  ggml_tensor* attended =  // ne = [head_dim, n_heads, n_rows]
+      ggml_flash_attn_ext(ctx, rows, k, v, mask, config_.attention_scale, kNoAlibi,
+                          config_.attention_soft_cap);
   return ggml_reshape_2d(ctx, attended, config_.n_embd_q(), part.n_rows);
 }
 
@@ -96,8 +100,12 @@ ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* mas
 ggml_tensor* PassGraph::attend_plain(ggml_tensor* mask, ggml_tensor* q, ggml_tensor* k,
                                      ggml_tensor* v) const {
   ggml_context* ctx = context_.get();
-  const float scale = 1.0F / std::sqrt(static_cast<float>(config_.head_dim));
+  float scale = config_.attention_scale;
   ggml_tensor* scores = ggml_mul_mat(ctx, k, q);  // ne = [n_keys, n_rows, n_heads]
+  if (const float cap = config_.attention_soft_cap; cap > 0.0F) {
+    scores = ggml_scale(ctx, ggml_tanh(ctx, ggml_scale(ctx, scores, scale / cap)), cap);
+    scale = 1.0F;
+  }
   ggml_tensor* weights = ggml_soft_max_ext(ctx, scores, mask, scale, 0.0F);
   ggml_tensor* columns = ggml_cont(ctx, ggml_transpose(ctx, v));  // ne = [n_keys, head_dim, n_kv_heads]
   ggml_tensor* attended = ggml_mul_mat(ctx, columns, weights);    // ne = [head_dim, n_rows, n_heads]

@@ -35,18 +35,18 @@ struct PassShape {
 
 class PassGraph {
  public:
-  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-            int n_nodes_per_layer);
+  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape);
 
   // For families, while building.
   ggml_context* context() const { return context_.get(); }
   ggml_tensor* embeddings() const { return embeddings_; }  // ne = [n_embd, n_rows]
   ggml_tensor* positions() const { return positions_; }    // ne = [n_rows], doubled (see rotate)
   int n_rows() const { return shape_.n_rows; }
-  /// RoPE at the rows' positions. x ne = [head_dim, n_heads, n_rows]; `factors` may be null.
-  ggml_tensor* rotate(ggml_tensor* x, ggml_tensor* factors, int mode) const;
-  /// Writes k and v [n_embd_kv, n_rows] into their slots and attends from q [head_dim, n_heads, n_rows].
-  /// Returns ne = [n_embd_q, n_rows].
+  /// RoPE of a layer at the rows' positions. x ne = [head_dim, n_heads, n_rows]; `factors`
+  /// ne = [n_rope_dims / 2] divide the speeds, and may be null.
+  ggml_tensor* rotate(int layer, ggml_tensor* x, ggml_tensor* factors) const;
+  /// Writes k and v [n_embd_kv, n_rows] into their slots and attends from q [head_dim, n_heads, n_rows] to
+  /// what the layer may see. Returns ne = [n_embd_q, n_rows].
   ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
   /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
   ggml_tensor* select_logit_rows(ggml_tensor* x) const;
@@ -59,9 +59,11 @@ class PassGraph {
   ggml_tensor* logit_rows() const {
     return logit_rows_;
   }  // ne = [n_logits], null if all rows are wanted, in order
-  ggml_tensor* mask(std::size_t session) const {
-    return masks_[session];
-  }                                                // f16, ne = [n_keys, n_rows of it]
+  // f16, ne = [n_keys, n_rows of the session]; the second is null for a model without sliding windows.
+  ggml_tensor* mask(std::size_t session) const { return masks_[session]; }
+  ggml_tensor* window_mask(std::size_t session) const {
+    return window_masks_.empty() ? nullptr : window_masks_[session];
+  }
   ggml_tensor* logits() const { return logits_; }  // ne = [n_vocab, n_logits], null if none is wanted
 
  private:
@@ -82,6 +84,7 @@ class PassGraph {
   ggml_tensor* logit_rows_ = nullptr;
   ggml_tensor* logits_ = nullptr;
   std::vector<ggml_tensor*> masks_;
+  std::vector<ggml_tensor*> window_masks_;
 };
 
 }  // namespace tandem

@@ -1,5 +1,7 @@
 #include "stream/visibility.h"
 
+#include <cstdint>
+#include <cstdlib>
 #include <limits>
 
 #include "tandem/error.h"
@@ -17,7 +19,14 @@ bool sees(const RowPlace& query, const RowPlace& key) {
   return key.group.is_source() && key.index < query.visible;
 }
 
-void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys, std::span<float> out) {
+bool is_near(const RowPlace& query, const RowPlace& key, int window) {
+  if (window == kNoWindow) return true;
+  const auto distance = std::int64_t{query.position.doubled()} - key.position.doubled();
+  return std::abs(distance) < 2 * std::int64_t{window};
+}
+
+void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys, std::span<float> out,
+               int window) {
   if (out.size() != queries.size() * keys.size()) {
     throw Error(ErrorCode::kInvalidArgument, "fill_mask: expected " +
                                                  std::to_string(queries.size() * keys.size()) +
@@ -26,7 +35,9 @@ void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys
   constexpr float kHidden = -std::numeric_limits<float>::infinity();
   auto entry = out.begin();
   for (const RowPlace& query : queries) {
-    for (const RowPlace& key : keys) *entry++ = sees(query, key) ? 0.0F : kHidden;
+    for (const RowPlace& key : keys) {
+      *entry++ = sees(query, key) && is_near(query, key, window) ? 0.0F : kHidden;
+    }
   }
 }
 

@@ -4,6 +4,8 @@
 //   target row j   sees rows 0..j of its own group, and source rows 0..visible-1
 //   draft row      sees the same, but no other row ever sees it
 //
+// A layer with a sliding window sees less: of these rows, those near the query (is_near).
+//
 // Inference and training both call these functions; nothing else in the project decides visibility.
 #pragma once
 
@@ -37,11 +39,26 @@ Position position_of(Group group, int index, Position target_start);
 /// other.
 bool sees(const RowPlace& query, const RowPlace& key);
 
-/// Visibility of cached rows for the rows of one pass.
+/// No sliding window: every row that is seen at all.
+inline constexpr int kNoWindow = 0;
+
+/// Whether `key` lies in the sliding window of `query`: fewer than `window` positions away, in whatever group
+/// and on either side.
+///
+///   window 3, phi 0    source   0  1  2  3  4  5  6
+///                      target            3            <- sees source 1..5 of the visible, target 1..3
+///
+/// Distances are those that RoPE turns by, so a layer trained with a window meets no distance that it was not
+/// trained for, and where positions run on (phi = S, or one group alone) this is a causal model's window.
+bool is_near(const RowPlace& query, const RowPlace& key, int window);
+
+/// Visibility of cached rows for the rows of one pass, in layers with a sliding window or without.
 ///   queries [n_q]  rows being evaluated
 ///   keys    [n_kv] rows in slot order: keys[s] is the row in slot s (see Timeline::rows)
 ///   out     [n_q * n_kv]  row-major by query: 0 = visible, -inf = hidden
+///   window  positions, or kNoWindow
 /// Cost O(n_q * n_kv), no allocation. Throws Error{kInvalidArgument} if out.size() != n_q * n_kv.
-void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys, std::span<float> out);
+void fill_mask(std::span<const RowPlace> queries, std::span<const RowPlace> keys, std::span<float> out,
+               int window = kNoWindow);
 
 }  // namespace tandem

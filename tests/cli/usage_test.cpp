@@ -22,7 +22,7 @@ std::string translate(const std::string& arguments) {
 }
 
 TEST(Usage, HelpAndVersionAreNoErrors) {
-  for (const char* command : {"", "translate ", "evaluate ", "train ", "inspect ", "quantize "}) {
+  for (const char* command : {"", "translate ", "evaluate ", "train ", "inspect ", "quantize ", "verify "}) {
     const Outcome help = run_tandem(std::string(command) + "--help");
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_EQ(help.err, "") << command;
@@ -48,6 +48,9 @@ TEST(Usage, WrongCommandLinesExitWithTwo) {
   expect_one_line_error(run_tandem("translate --model m.gguf --to de,,fr"), 2, "--to");
   expect_one_line_error(run_tandem("translate --model m.gguf --to de,de"), 2, "'de,de'");
   expect_one_line_error(run_tandem("train"), 2, "--config");
+  expect_one_line_error(run_tandem("verify"), 2, "model");
+  expect_one_line_error(run_tandem("verify m.gguf --tokens 1"), 2, "--tokens");
+  expect_one_line_error(run_tandem("verify m.gguf --tokens many"), 2, "--tokens");
 }
 
 TEST(Usage, BadKIsNamed) {
@@ -67,6 +70,7 @@ TEST(Usage, FilesAndLanguagesThatAreNotThereExitWithOne) {
   expect_one_line_error(run_tandem(translate("--to xx")), 1, "xx");
   expect_one_line_error(run_tandem(translate("--to de --input /")), 1, "directory");
   expect_one_line_error(run_tandem("inspect /dev/null"), 1, "/dev/null");
+  expect_one_line_error(run_tandem("verify /nowhere.gguf"), 1, "/nowhere.gguf");
   expect_one_line_error(run_tandem("train --config /nowhere.toml"), 1, "");
   expect_one_line_error(run_tandem("quantize " + tiny_model() + " /tmp/never-written.gguf --type q99"), 1,
                         "q99");

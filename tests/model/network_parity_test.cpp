@@ -16,7 +16,7 @@ namespace tandem {
 namespace {
 
 using testing::expect_close;
-using testing::Libllama;
+using testing::libllama_logits;
 using testing::TemporaryFolder;
 using testing::TestSession;
 using testing::TinyShape;
@@ -50,7 +50,7 @@ class NetworkParity : public ::testing::TestWithParam<Case> {
     testing::write_tiny_llama(path_, shape_, GetParam().type);
     model_ = Model::load(path_);
     tokens_ = random_tokens(kSourceRows + kTargetRows, model_->config().n_vocab, 11);
-    expected_ = Libllama(path_).logits(tokens_);
+    expected_ = libllama_logits(path_, tokens_);
   }
 
   /// All logits of the pair, `step` rows to a pass.
@@ -124,7 +124,7 @@ TEST(NetworkTied, HeadIsTheEmbeddingsWhenTheFileHasNone) {
   const std::vector<int> tokens = random_tokens(12, model->config().n_vocab, 5);
   TestSession session(*network, 32);
   for (const int token : tokens) session.source(token);
-  expect_close(session.evaluate(), Libllama(path).logits(tokens), 2e-3F, "tied");
+  expect_close(session.evaluate(), libllama_logits(path, tokens), 2e-3F, "tied");
 }
 
 TEST(NetworkHalfCache, StaysWithinTheTolerance) {
@@ -136,7 +136,7 @@ TEST(NetworkHalfCache, StaysWithinTheTolerance) {
   const std::vector<int> tokens = random_tokens(40, model->config().n_vocab, 5);
   TestSession session(*network, 64);
   for (const int token : tokens) session.source(token);
-  expect_close(session.evaluate(), Libllama(path).logits(tokens), 1e-2F, "f16 cache");
+  expect_close(session.evaluate(), libllama_logits(path, tokens), 1e-2F, "f16 cache");
 }
 
 }  // namespace

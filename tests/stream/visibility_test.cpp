@@ -97,6 +97,72 @@ TEST(Visibility, DraftAndDroppedRowsAreSeenByNoOther) {
   EXPECT_FALSE(sees(later, dropped));
 }
 
+/// What a layer sees: the mask of the pair's rows over themselves.
+std::vector<float> mask_of(const std::vector<RowPlace>& rows, int window) {
+  std::vector<float> mask(rows.size() * rows.size());
+  fill_mask(rows, rows, mask, window);
+  return mask;
+}
+
+TEST(Window, IsACausalModelsWindowWherePositionsRunOn) {
+  std::mt19937 random(512);
+  for (int round = 0; round < 100; ++round) {
+    const int n_source = 1 + static_cast<int>(random() % 20);
+    const std::vector<int> visible(1 + random() % 20, n_source);  // k = inf
+    const auto rows =
+        place_pair(n_source, std::vector<std::vector<int>>{visible}, Position::whole(n_source));  // phi = S
+    const int window = 1 + static_cast<int>(random() % 25);
+    const auto mask = mask_of(rows, window);
+    for (std::size_t q = 0; q < rows.size(); ++q) {
+      for (std::size_t key = 0; key < rows.size(); ++key) {
+        const bool is_seen = key <= q && q - key < static_cast<std::size_t>(window);
+        EXPECT_EQ(mask[q * rows.size() + key] == 0.0F, is_seen)
+            << "round " << round << ", window " << window << ": " << q << " -> " << key;
+      }
+    }
+  }
+}
+
+TEST(Window, OnlyTakesAwayAndNeverTheRowItself) {
+  std::mt19937 random(1024);
+  for (int round = 0; round < 100; ++round) {
+    const auto pair = random_pair(random);
+    const auto all = mask_of(pair.rows, kNoWindow);
+    auto narrower = mask_of(pair.rows, 1);
+    for (int window = 2; window < 9; ++window) {
+      const auto mask = mask_of(pair.rows, window);
+      for (std::size_t i = 0; i < mask.size(); ++i) {
+        EXPECT_LE(narrower[i], mask[i]) << "a wider window sees no less";
+        EXPECT_LE(mask[i], all[i]);
+      }
+      for (std::size_t row = 0; row < pair.rows.size(); ++row)
+        EXPECT_EQ(mask[row * pair.rows.size() + row], 0.0F);
+      narrower = mask;
+    }
+    EXPECT_EQ(mask_of(pair.rows, 1 << 20), all) << "a window longer than the text hides nothing";
+  }
+}
+
+TEST(Window, OfATargetStandsAroundItsPlaceInTheSource) {
+  const std::vector<int> visible(8, 7);
+  const auto rows = place_pair(7, std::vector<std::vector<int>>{visible}, Position());
+  const auto mask = mask_of(rows, 3);
+  std::vector<std::size_t> seen;  // by target row 3: rows 7.. are the target's
+  for (std::size_t key = 0; key < rows.size(); ++key) {
+    if (mask[10 * rows.size() + key] == 0.0F) seen.push_back(key);
+  }
+  EXPECT_EQ(seen, (std::vector<std::size_t>{1, 2, 3, 4, 5, 8, 9, 10}));
+}
+
+TEST(Window, CountsWholePositionsFromHalfOnes) {
+  const RowPlace source{
+      .group = Group::source(), .index = 4, .position = Position::whole(4), .slot = Slot{0}};
+  const RowPlace target{
+      .group = Group::target(), .index = 6, .position = Position::from_doubled(13), .slot = Slot{1}};
+  EXPECT_TRUE(is_near(target, source, 3));  // 2.5 away
+  EXPECT_FALSE(is_near(target, source, 2));
+}
+
 TEST(Visibility, MaskOfTheWrongSizeIsAnError) {
   const std::vector<RowPlace> rows(3);
   std::vector<float> mask(8);

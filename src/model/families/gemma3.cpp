@@ -1,0 +1,88 @@
+#include "model/families/gemma3.h"
+
+#include <cmath>
+#include <tuple>
+#include <vector>
+
+#include "model/decoder.h"
+
+namespace tandem {
+
+namespace {
+
+struct Layer {
+  ggml_tensor* attn_norm;       // ne = [n_embd]
+  ggml_tensor* attn_q;          // ne = [n_embd, n_embd_q]
+  ggml_tensor* attn_k;          // ne = [n_embd, n_embd_kv]
+  ggml_tensor* attn_v;          // ne = [n_embd, n_embd_kv]
+  ggml_tensor* attn_q_norm;     // ne = [head_dim]
+  ggml_tensor* attn_k_norm;     // ne = [head_dim]
+  ggml_tensor* attn_output;     // ne = [n_embd_q, n_embd]
+  ggml_tensor* attn_post_norm;  // ne = [n_embd]
+  FeedForward ffn;
+  ggml_tensor* ffn_post_norm;  // ne = [n_embd]
+};
+
+class Gemma3 final : public Decoder {
+ public:
+  Gemma3(const ModelConfig& config, WeightLoader& loader) : Decoder(config, loader) {
+    for (int i = 0; i < config.n_layers; ++i) layers_.push_back(load(LayerLoader(loader, i)));
+  }
+
+ private:
+  Layer load(const LayerLoader& loader) const;
+  ggml_tensor* layer(const Blocks& _, int index, ggml_tensor* x) const override;
+
+  std::vector<Layer> layers_;
+};
+
+Layer Gemma3::load(const LayerLoader& loader) const {
+  const ModelConfig& c = config();
+  return {
+      .attn_norm = loader.vector("attn_norm", c.n_embd),
+      .attn_q = loader.matrix("attn_q", c.n_embd, c.n_embd_q()),
+      .attn_k = loader.matrix("attn_k", c.n_embd, c.n_embd_kv()),
+      .attn_v = loader.matrix("attn_v", c.n_embd, c.n_embd_kv()),
+      .attn_q_norm = loader.vector("attn_q_norm", c.head_dim),
+      .attn_k_norm = loader.vector("attn_k_norm", c.head_dim),
+      .attn_output = loader.matrix("attn_output", c.n_embd_q(), c.n_embd),
+      .attn_post_norm = loader.vector("post_attention_norm", c.n_embd),
+      .ffn = load_feed_forward(loader, c),
+      .ffn_post_norm = loader.vector("post_ffw_norm", c.n_embd),
+  };
+}
+
+ggml_tensor* Gemma3::layer(const Blocks& _, int index, ggml_tensor* x) const {
+  const Layer& w = layers_[static_cast<std::size_t>(index)];
+  ggml_tensor* h = _.norm(x, w.attn_norm);
+  ggml_tensor* q = _.norm(_.heads(_.product(w.attn_q, h), config().n_heads), w.attn_q_norm);
+  ggml_tensor* k = _.norm(_.heads(_.product(w.attn_k, h), config().n_kv_heads), w.attn_k_norm);
+  ggml_tensor* v = _.heads(_.product(w.attn_v, h), config().n_kv_heads);
+  q = _.scale(_.rotate(index, q), config().query_scale);
+  ggml_tensor* attended = _.attend(index, q, _.rotate(index, k), v);
+  std::tie(attended, x) = _.keep_wanted(index, attended, x);
+  x = _.add(x, _.norm(_.product(w.attn_output, attended), w.attn_post_norm));
+  ggml_tensor* inner = _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), Activation::kGelu);
+  return _.add(x, _.norm(inner, w.ffn_post_norm));
+}
+
+}  // namespace
+
+ModelConfig read_gemma3_config(const ConfigReader& reader) {
+  constexpr int kLayersOf27B = 62;  // the one size whose queries are scaled by its width, as no key says
+  ModelConfig config = reader.shared({.rotates_whole_heads = false});
+  config.embedding_scale = std::sqrt(static_cast<float>(config.n_embd));
+  const bool is_27b = config.n_layers == kLayersOf27B;
+  const int query_width = is_27b ? config.n_embd / config.n_heads : config.head_dim;
+  config.query_scale = 1.0F / std::sqrt(static_cast<float>(query_width));
+  config.attention_scale = 1.0F;
+  config.logit_soft_cap = reader.cap_or("final_logit_softcapping", 0.0F);
+  if (reader.has_window()) reader.read_window(config, 0, 6, {.base = 10000.0F});
+  return config;
+}
+
+std::unique_ptr<const Family> make_gemma3(const ModelConfig& config, WeightLoader& loader) {
+  return std::make_unique<Gemma3>(config, loader);
+}
+
+}  // namespace tandem
