@@ -26,8 +26,8 @@ constexpr std::string_view kText =
     "the visitors who come for the cliffs in the west. ";
 
 /// Greedy share and mean difference that a type of weights allows, of a deviation of the logits of 1: f32
-/// leaves only the order of sums and GELU's table; the others round the rows of a product too, and a row near an edge of that
-/// rounding falls to its other side.
+/// leaves only the order of sums and GELU's table; the others round the rows of a product too, and a row near
+/// an edge of that rounding falls to its other side.
 struct Tolerance {
   std::string_view type;
   double mean;

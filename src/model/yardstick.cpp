@@ -63,6 +63,7 @@ std::vector<TokenId> Yardstick::tokenize(const std::string& text) const {
                                static_cast<int>(ids.size()), kAddSpecial, kParseSpecial);
   if (n < 0) throw Error(ErrorCode::kInternal, "libllama could not tokenise the text");
   std::vector<TokenId> tokens;
+  tokens.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i) tokens.push_back(TokenId{ids[static_cast<std::size_t>(i)]});
   return tokens;
 }
