@@ -130,6 +130,7 @@ Vocabulary::Vocabulary(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
     bytes_.push_back(bytes_of(impl_->vocab, id));
     PieceInfo info = describe_bytes(bytes_.back());
     const int attributes = llama_vocab_get_attr(impl_->vocab, id);
+    info.is_byte_name = (attributes & LLAMA_TOKEN_ATTR_BYTE) != 0;
     info.is_end = llama_vocab_is_eog(impl_->vocab, id);
     constexpr int kNeverWritten =
         LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_UNUSED;
@@ -144,7 +145,7 @@ Vocabulary::Vocabulary(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {
     if (bytes.size() != 1 || info.is_end || info.is_masked) continue;
     llama_token& known = impl_->byte_pieces[static_cast<unsigned char>(bytes[0])];
     // A character's own piece rather than its byte's: that is how the model met it.
-    if (known < 0 || (llama_vocab_get_attr(impl_->vocab, id) & LLAMA_TOKEN_ATTR_NORMAL) != 0) known = id;
+    if (known < 0 || !info.is_byte_name) known = id;
   }
 }
 

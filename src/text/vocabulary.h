@@ -39,15 +39,16 @@ struct PieceInfo {
   bool begins_word = false;  // carries the vocabulary's mark of a space in front
   bool only_mark = false;    // is that mark and nothing else: belongs to the piece after it
   bool is_byte = false;      // part of a code point: one or more bytes that are not whole UTF-8 by themselves
-  bool is_end = false;       // any end-of-generation id
-  bool is_masked = false;    // control, unknown or unused: never written, never summed
-  int n_code_points = 0;     // whole code points in it, marks included
+  bool is_byte_name = false;  // <0x41>: spells a byte that no other piece of the text has
+  bool is_end = false;        // any end-of-generation id
+  bool is_masked = false;     // control, unknown or unused: never written, never summed
+  int n_code_points = 0;      // whole code points in it, marks included
   int n_joining_bytes =
       0;  // of a byte piece: continuation bytes at its front, which end a code point begun before
   int n_missing_bytes = 0;  // of a byte piece: bytes still missing from the code point that it ends in
 };
 
-/// What the bytes alone say of a piece; is_end and is_masked are the vocabulary's to set.
+/// What the bytes alone say of a piece; is_byte_name, is_end and is_masked are the vocabulary's to set.
 PieceInfo describe_bytes(std::string_view bytes);
 
 class Vocabulary {
