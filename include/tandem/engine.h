@@ -60,7 +60,8 @@ struct PromptText {
 };
 
 struct SessionOptions {
-  std::string target_language;       // one that the model file lists
+  std::string target_language;       // one that the model file, or the adapter, lists
+  std::string adapter;               // as given to Engine::load_adapter; empty: the model as it is
   std::optional<PromptText> prompt;  // instead of the model file's
   int k = 3;                         // wait-k; kUnlimited for batch mode
   std::optional<Suffix> suffix;  // default: as the model was trained; with the last word where it knows both
@@ -166,7 +167,15 @@ class Engine {
   /// Error{kInvalidArgument} for a bad k, Error{kUnsupported} when max_sessions are open.
   Session open(const SessionOptions& options);
 
-  std::vector<std::string> target_languages() const;
+  /// Loads a LoRA adapter for the model, a GGUF file: `SessionOptions::adapter` chooses it by this path. Any
+  /// number may be loaded beside one model; sessions with different ones share passes. What an adapter's
+  /// `tandem.*` keys say (template, languages, ids that it writes) takes the place of all that the model's
+  /// say. Loading the same path again changes sessions that are opened from then on. Throws Error like
+  /// load(), and if the adapter was made for another model.
+  void load_adapter(const std::string& path);
+
+  /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.
+  std::vector<std::string> target_languages(const std::string& adapter = "") const;
 
  private:
   explicit Engine(std::unique_ptr<EngineCore> core);

@@ -79,6 +79,7 @@ boost::json::object summary_of(const EvaluateArguments& arguments, const Evaluat
   };
   boost::json::object summary;
   summary["model"] = arguments.model.model;
+  if (!arguments.model.adapter.empty()) summary["adapter"] = arguments.model.adapter;
   summary["to"] = arguments.to;
   summary["policy"] = arguments.policy;
   if (evaluation.k == kUnlimited)
@@ -139,6 +140,7 @@ class EvaluateRun {
   explicit EvaluateRun(const EvaluateArguments& arguments)
       : arguments_(arguments), ks_(parse_ks(arguments.ks)) {
     session_.target_language = arguments.to;
+    session_.adapter = arguments.model.adapter;
     session_.prompt = arguments.model.stock_prompt();
   }
 

@@ -4,13 +4,16 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/json.hpp>
+#include <limits>
 #include <map>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "model/adapter.h"
 #include "model/gguf_file.h"
+#include "model/lora_file.h"
 #include "model/model.h"
 #include "model/weight_types.h"
 
@@ -21,6 +24,7 @@ namespace json = boost::json;
 
 struct InspectArguments {
   std::string model;
+  std::string adapter;
   int n_threads = 1;
   int slots = EngineOptions{}.session_slots;
   bool is_json = false;
@@ -85,9 +89,43 @@ json::object describe_stream(const StreamMetadata& stream) {
           {"data_licences", to_array(stream.data_licences)}};
 }
 
+json::object describe_lora(const LoraFile& lora) {
+  // "blk.3.attn_q.weight" counts for "attn_q.weight": layers are alike.
+  std::map<std::string, int> n_targets;
+  std::map<int, int> n_ranks;
+  for (const LoraPair& pair : lora.pairs) {
+    const std::size_t part = pair.target.starts_with("blk.") ? pair.target.find('.', 4) + 1 : 0;
+    ++n_targets[pair.target.substr(part)];
+    ++n_ranks[pair.rank()];
+  }
+  json::object targets;
+  for (const auto& [target, n] : n_targets) targets[target] = n;
+  json::array ranks;
+  for (const auto& [rank, n] : n_ranks) ranks.emplace_back(rank);
+  return {{"architecture", lora.architecture}, {"alpha", lora.alpha}, {"rank", ranks}, {"targets", targets}};
+}
+
+json::object describe_file(const GgufFile& file) {
+  return {{"file", file.path()},
+          {"file_bytes", static_cast<std::int64_t>(file.mapping().size())},
+          {"architecture", file.find_text("general.architecture").value_or("")},
+          {"name", file.find_text("general.name").value_or("")},
+          {"weights", describe_tensors(file)}};
+}
+
+/// Adds what an adapter says; whether it fits a base is seen beside that base.
+void describe_adapter(const GgufFile& file, json::object& about) {
+  about["lora"] = describe_lora(read_lora(file));
+  constexpr int kAnyVocabulary = std::numeric_limits<int>::max();
+  if (const auto stream = read_stream_metadata(file, kAnyVocabulary))
+    about["stream"] = describe_stream(*stream);
+}
+
 std::int64_t session_bytes(const InspectArguments& arguments) {
   Engine engine = Engine::load(arguments.model, {.n_threads = 1, .session_slots = arguments.slots});
-  return engine.open({.target_language = engine.target_languages().front()}).memory_bytes();
+  if (!arguments.adapter.empty()) engine.load_adapter(arguments.adapter);
+  const std::string language = engine.target_languages(arguments.adapter).front();
+  return engine.open({.target_language = language, .adapter = arguments.adapter}).memory_bytes();
 }
 
 std::string to_text(const json::value& value) {
@@ -110,29 +148,40 @@ void list(Output& output, const json::object& object, const std::string& prefix)
   }
 }
 
-ExitStatus run_inspect(const InspectArguments& arguments) {
-  json::object about;
-  std::optional<Error> failure;
-  {
-    const auto file = GgufFile::open(arguments.model);
-    about["file"] = arguments.model;
-    about["file_bytes"] = static_cast<std::int64_t>(file->mapping().size());
-    about["architecture"] = file->find_text("general.architecture").value_or("");
-    about["name"] = file->find_text("general.name").value_or("");
-    about["weights"] = describe_tensors(*file);
+/// Adds what can only be said of files that run.
+void describe_running(const InspectArguments& arguments, json::object& about) {
+  const auto model = Model::load(arguments.model);
+  about["network"] = describe_network(model->config());
+  std::optional<StreamMetadata> stream = model->metadata();
+  if (!arguments.adapter.empty()) {
+    const auto adapter = model->load_adapter(arguments.adapter);
+    if (adapter->metadata()) stream = adapter->metadata();
   }
+  if (!stream) return;
+  about["stream"] = describe_stream(*stream);
+  about["session_slots"] = arguments.slots;
+  about["session_bytes"] = session_bytes(arguments);
+}
+
+ExitStatus run_inspect(const InspectArguments& arguments) {
+  const auto file = GgufFile::open(arguments.model);
+  json::object about = describe_file(*file);
+  std::optional<Error> failure;
   try {
-    const auto model = Model::load(arguments.model);
-    about["network"] = describe_network(model->config());
-    if (model->metadata()) {
-      about["stream"] = describe_stream(*model->metadata());
-      about["session_slots"] = arguments.slots;
-      about["session_bytes"] = session_bytes(arguments);
+    if (!arguments.adapter.empty()) {
+      const auto adapter = GgufFile::open(arguments.adapter);
+      json::object beside = describe_file(*adapter);
+      beside["lora"] = describe_lora(read_lora(*adapter));
+      about["adapter"] = beside;
     }
+    if (is_adapter(*file))
+      describe_adapter(*file, about);
+    else
+      describe_running(arguments, about);
   } catch (const Error& error) {
     failure = error;
   }
-  about["runs"] = !failure.has_value();
+  if (!is_adapter(*file)) about["runs"] = !failure.has_value();
   Output output;
   if (arguments.is_json)
     output.write(json::serialize(about) + "\n");
@@ -148,7 +197,10 @@ ExitStatus run_inspect(const InspectArguments& arguments) {
 Command add_inspect(CLI::App& program) {
   auto arguments = std::make_shared<InspectArguments>();
   CLI::App* app = program.add_subcommand("inspect", "Say what a model file is and how it was trained");
-  app->add_option("model", arguments->model, "The model, a GGUF file")->required()->type_name("FILE");
+  app->add_option("model", arguments->model, "The model or adapter, a GGUF file")
+      ->required()
+      ->type_name("FILE");
+  add_adapter_option(*app, arguments->adapter);
   app->add_option("--slots", arguments->slots, "Tokens per sentence for which a session's memory is given")
       ->check(CLI::Range(64, 1 << 20))
       ->type_name("N")

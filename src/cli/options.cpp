@@ -29,7 +29,7 @@ void add_unlike_others(std::vector<T>& values, T value, std::string_view option,
   values.push_back(std::move(value));
 }
 
-constexpr std::string_view kPromptGroup = "Prompt of a stock model (one without tandem.* keys)";
+constexpr std::string_view kPromptGroup = "Prompt of a stock model (no tandem.* keys in it or its adapter)";
 
 }  // namespace
 
@@ -63,6 +63,10 @@ std::vector<std::string> parse_languages(std::string_view text) {
   return languages;
 }
 
+void add_adapter_option(CLI::App& command, std::string& adapter) {
+  command.add_option("--adapter", adapter, "A LoRA adapter for the model, a GGUF file")->type_name("FILE");
+}
+
 void add_threads_option(CLI::App& command, int& n_threads) {
   command.add_option("--threads", n_threads, "Threads that compute; 0: one per core")
       ->check(CLI::Range(0, 1024))
@@ -78,6 +82,7 @@ void add_policy_option(CLI::App& command, std::string& policy) {
 
 void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--model", model, "The model, a GGUF file")->required()->type_name("FILE");
+  add_adapter_option(command, adapter);
   add_threads_option(command, n_threads);
   command.add_option("--slots", slots, "Tokens of source and target that a sentence may have together")
       ->check(CLI::Range(64, 1 << 20))
@@ -104,7 +109,10 @@ std::optional<PromptText> ModelArguments::stock_prompt() const {
 }
 
 Engine ModelArguments::load(int n_sessions) const {
-  return Engine::load(model, {.n_threads = n_threads, .session_slots = slots, .max_sessions = n_sessions});
+  Engine engine =
+      Engine::load(model, {.n_threads = n_threads, .session_slots = slots, .max_sessions = n_sessions});
+  if (!adapter.empty()) engine.load_adapter(adapter);
+  return engine;
 }
 
 }  // namespace tandem

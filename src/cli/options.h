@@ -33,6 +33,7 @@ std::vector<std::string> parse_languages(std::string_view text);
 /// Which model, and how it runs.
 struct ModelArguments {
   std::string model;
+  std::string adapter;  // empty: none
   int n_threads = 0;
   int slots = EngineOptions{}.session_slots;
   PromptText prompt;
@@ -43,6 +44,8 @@ struct ModelArguments {
   std::optional<PromptText> stock_prompt() const;
 };
 
+/// `--adapter`, alike in every command that runs a model.
+void add_adapter_option(CLI::App& command, std::string& adapter);
 /// `--threads`, alike in every command.
 void add_threads_option(CLI::App& command, int& n_threads);
 /// `--policy`: wait-k is the one there is.

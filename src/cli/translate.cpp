@@ -95,6 +95,7 @@ class TranslateRun {
   static SessionOptions session_options(const TranslateArguments& arguments) {
     SessionOptions options;
     options.k = parse_k(arguments.k);
+    options.adapter = arguments.model.adapter;
     options.prompt = arguments.model.stock_prompt();
     return options;
   }

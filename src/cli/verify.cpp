@@ -21,35 +21,40 @@ namespace json = boost::json;
 
 struct VerifyArguments {
   std::string model;
+  std::string adapter;
   int n_tokens = VerifyOptions{}.n_tokens;
   int n_threads = 0;
   bool is_json = false;
 };
 
-std::string to_json(const std::string& model, const VerifyReport& report) {
-  const json::object object = {{"model", model},
-                               {"architecture", report.architecture},
-                               {"type", report.type},
-                               {"rows", report.n_rows},
-                               {"max_abs", report.max_abs},
-                               {"mean_abs", report.mean_abs},
-                               {"deviation", report.deviation},
-                               {"greedy_equal", report.greedy_equal},
-                               {"tokenizer_round_trip", report.tokenizer_round_trip},
-                               {"mean_tolerance", report.mean_tolerance},
-                               {"least_greedy_equal", report.least_greedy_equal},
-                               {"ok", report.is_within_tolerance()}};
+std::string to_json(const VerifyArguments& arguments, const VerifyReport& report) {
+  const json::object object = {
+      {"model", arguments.model},
+      {"adapter", arguments.adapter.empty() ? json::value() : arguments.adapter.c_str()},
+      {"architecture", report.architecture},
+      {"type", report.type},
+      {"rows", report.n_rows},
+      {"ids", report.n_ids},
+      {"max_abs", report.max_abs},
+      {"mean_abs", report.mean_abs},
+      {"deviation", report.deviation},
+      {"greedy_equal", report.greedy_equal},
+      {"tokenizer_round_trip", report.tokenizer_round_trip},
+      {"mean_tolerance", report.mean_tolerance},
+      {"least_greedy_equal", report.least_greedy_equal},
+      {"ok", report.is_within_tolerance()}};
   return json::serialize(object) + "\n";
 }
 
-std::string to_text(const std::string& model, const VerifyReport& report) {
+std::string to_text(const VerifyArguments& arguments, const VerifyReport& report) {
   return fmt::format(
-      "{}: {}, {}, {} rows beside libllama\n"
+      "{}{}: {}, {}, {} rows of {} logits beside libllama\n"
       "logits       differ by {:.3g} at most, {:.3g} on average (allowed {:.3g}; they deviate by {:.3g})\n"
       "best token   the same in {:.1f}% of the rows (at least {:.0f}%)\n"
       "tokenizer    {}\n",
-      model, report.architecture, report.type, report.n_rows, report.max_abs, report.mean_abs,
-      report.mean_tolerance, report.deviation, 100 * report.greedy_equal, 100 * report.least_greedy_equal,
+      arguments.model, arguments.adapter.empty() ? "" : " with " + arguments.adapter, report.architecture,
+      report.type, report.n_rows, report.n_ids, report.max_abs, report.mean_abs, report.mean_tolerance,
+      report.deviation, 100 * report.greedy_equal, 100 * report.least_greedy_equal,
       report.tokenizer_round_trip ? "gives the text back, word by word too"
                                   : "does not give the text back, or not word by word");
 }
@@ -58,9 +63,10 @@ ExitStatus run_verify(const VerifyArguments& arguments) {
   const int n_cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const VerifyReport report =
       verify_model(arguments.model, {.n_tokens = arguments.n_tokens,
-                                     .n_threads = arguments.n_threads == 0 ? n_cores : arguments.n_threads});
+                                     .n_threads = arguments.n_threads == 0 ? n_cores : arguments.n_threads,
+                                     .adapter = arguments.adapter});
   Output output;
-  output.write(arguments.is_json ? to_json(arguments.model, report) : to_text(arguments.model, report));
+  output.write(arguments.is_json ? to_json(arguments, report) : to_text(arguments, report));
   output.flush();
   return report.is_within_tolerance() ? kDone : kFailed;
 }
@@ -71,6 +77,7 @@ Command add_verify(CLI::App& program) {
   auto arguments = std::make_shared<VerifyArguments>();
   CLI::App* app = program.add_subcommand("verify", "Compare a model file's logits with libllama's");
   app->add_option("model", arguments->model, "The model, a GGUF file")->required()->type_name("FILE");
+  add_adapter_option(*app, arguments->adapter);
   app->add_option("--tokens", arguments->n_tokens, "Tokens of text, and of greedy continuation")
       ->check(CLI::Range(2, 4096))
       ->type_name("N")

@@ -5,9 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <thread>
 
 #include "engine/session_core.h"
+#include "model/adapter.h"
 #include "model/model.h"
 
 namespace tandem {
@@ -24,16 +26,23 @@ class EngineCore {
     network_ = model_->make_network(network);
   }
 
+  void load_adapter(const std::string& path) { adapters_[path] = model_->load_adapter(path); }
   std::unique_ptr<SessionCore> open(const SessionOptions& options);
-  const Model& model() const { return *model_; }
+  std::vector<std::string> target_languages(const std::string& adapter) const;
 
  private:
-  PromptTemplate prompt_of(const SessionOptions& options) const;
+  std::shared_ptr<const Adapter> find_adapter(const std::string& path) const;
+  const std::optional<StreamMetadata>& metadata_of(const Adapter* adapter) const;
+  PromptTemplate prompt_of(const SessionOptions& options,
+                           const std::optional<StreamMetadata>& metadata) const;
+  Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
+  CacheSpan reserve(const Prompt& prompt);
   std::int64_t bytes_per_slot() const;
 
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
   std::unique_ptr<Network> network_;
+  std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path
 };
 
 namespace {
@@ -49,16 +58,33 @@ EndMarker end_marker_of(const SessionOptions& options, const std::optional<Strea
   return is_own_unit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
 }
 
-std::vector<std::string> languages_of(const Model& model) {
+}  // namespace
+
+std::shared_ptr<const Adapter> EngineCore::find_adapter(const std::string& path) const {
+  if (path.empty()) return nullptr;
+  if (const auto found = adapters_.find(path); found != adapters_.end()) return found->second;
+  std::string loaded;
+  for (const auto& [name, adapter] : adapters_)
+    loaded += fmt::format("{}'{}'", loaded.empty() ? "" : ", ", name);
+  throw Error(ErrorCode::kNotFound, fmt::format("session: adapter: expected a loaded one ({}), got '{}'",
+                                                loaded.empty() ? "there is none" : loaded, path));
+}
+
+/// An adapter's keys take the place of the model's, all of them; one without any runs as the model says.
+const std::optional<StreamMetadata>& EngineCore::metadata_of(const Adapter* adapter) const {
+  return adapter != nullptr && adapter->metadata() ? adapter->metadata() : model_->metadata();
+}
+
+std::vector<std::string> EngineCore::target_languages(const std::string& adapter) const {
   std::vector<std::string> languages;
-  if (!model.metadata()) return languages;
-  for (const auto& [language, prefix] : model.metadata()->prompt.target_prefix) languages.push_back(language);
+  const auto& metadata = metadata_of(find_adapter(adapter).get());
+  if (!metadata) return languages;
+  for (const auto& [language, prefix] : metadata->prompt.target_prefix) languages.push_back(language);
   return languages;
 }
 
-}  // namespace
-
-PromptTemplate EngineCore::prompt_of(const SessionOptions& options) const {
+PromptTemplate EngineCore::prompt_of(const SessionOptions& options,
+                                     const std::optional<StreamMetadata>& metadata) const {
   if (options.prompt) {
     const PromptText& text = *options.prompt;
     return {.source_prefix = text.source_prefix,
@@ -66,12 +92,40 @@ PromptTemplate EngineCore::prompt_of(const SessionOptions& options) const {
             .target_prefix = {{options.target_language, text.target_prefix}},
             .end = text.end};
   }
-  if (model_->metadata()) return model_->metadata()->prompt;
+  if (metadata) return metadata->prompt;
   throw Error(
       ErrorCode::kUnsupported,
       fmt::format(
           "{}: expected tandem.* keys (a model trained to stream), got a stock model: give its prompt",
           model_->path()));
+}
+
+Prompt EngineCore::tokens_of(const PromptTemplate& prompt, const std::string& language,
+                             const Head& head) const {
+  Prompt tokens = tokenize_prompt(prompt, language, *model_->vocabulary());
+  const bool has_end =
+      head.ids.empty() || std::binary_search(head.ids.begin(), head.ids.end(), tokens.end.front());
+  if (!has_end) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("prompt: end: expected one of the {} ids that the model keeps, got '{}'",
+                            head.ids.size(), prompt.end));
+  }
+  return tokens;
+}
+
+CacheSpan EngineCore::reserve(const Prompt& prompt) {
+  const auto n_rows = static_cast<int>(prompt.source_prefix.size() + prompt.source_suffix.size() +
+                                       prompt.target_prefix.size());
+  if (n_rows + 2 > std::min(options_.session_slots, network_->max_rows_per_pass())) {
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("session: expected room for a prompt of {} rows, got {} slots", n_rows,
+                            options_.session_slots));
+  }
+  const CacheSpan span = network_->reserve(options_.session_slots);
+  if (span.size > 0) return span;
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format("session: expected at most {} open at a time, got one more", options_.max_sessions));
 }
 
 std::int64_t EngineCore::bytes_per_slot() const {
@@ -82,12 +136,13 @@ std::int64_t EngineCore::bytes_per_slot() const {
 
 std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   const Vocabulary& vocabulary = *model_->vocabulary();
-  const auto& metadata = model_->metadata();
   SessionParts parts;
-  parts.prompt = tokenize_prompt(prompt_of(options), options.target_language, vocabulary);
+  parts.adapter = find_adapter(options.adapter);
+  const auto& metadata = metadata_of(parts.adapter.get());
+  const Head& head = parts.adapter ? *parts.adapter->head() : *model_->head();
+  parts.prompt = tokens_of(prompt_of(options, metadata), options.target_language, head);
   parts.policy = std::make_unique<WaitKPolicy>(lag_of(options.k));
-  parts.sampler = std::make_unique<Sampler>(vocabulary.pieces(), parts.prompt.end,
-                                            metadata ? metadata->kept_ids : std::vector<TokenId>());
+  parts.sampler = std::make_unique<Sampler>(vocabulary.pieces(), parts.prompt.end, head.ids);
   parts.tokenize_word = [&vocabulary](std::string_view word, bool is_first) {
     return vocabulary.tokenize_word(word, is_first);
   };
@@ -104,22 +159,9 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   parts.setup.target_rows_base = options.target_rows_base;
   parts.setup.target_rows_per_source_row = options.target_rows_per_source_row;
 
-  const int n_prompt_rows =
-      static_cast<int>(parts.prompt.source_prefix.size() + parts.prompt.source_suffix.size() +
-                       parts.prompt.target_prefix.size());
-  if (n_prompt_rows + 2 > std::min(options_.session_slots, network_->max_rows_per_pass())) {
-    throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("session: expected room for a prompt of {} rows, got {} slots", n_prompt_rows,
-                            options_.session_slots));
-  }
   parts.network = network_.get();
-  parts.span = network_->reserve(options_.session_slots);
+  parts.span = reserve(parts.prompt);
   parts.span_bytes = bytes_per_slot() * parts.span.size;
-  if (parts.span.size == 0) {
-    throw Error(
-        ErrorCode::kUnsupported,
-        fmt::format("session: expected at most {} open at a time, got one more", options_.max_sessions));
-  }
   return std::make_unique<SessionCore>(std::move(parts));
 }
 
@@ -148,8 +190,12 @@ Session Engine::open(const SessionOptions& options) {
   return Session(core_->open(options));
 }
 
-std::vector<std::string> Engine::target_languages() const {
-  return languages_of(core_->model());
+void Engine::load_adapter(const std::string& path) {
+  core_->load_adapter(path);
+}
+
+std::vector<std::string> Engine::target_languages(const std::string& adapter) const {
+  return core_->target_languages(adapter);
 }
 
 // ---- Session

@@ -9,19 +9,21 @@
 namespace tandem {
 
 Sampler::Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids,
-                 std::span<const TokenId> kept_ids) {
-  const auto kind_of = [](const PieceInfo& piece) {
-    if (piece.is_end) return Kind::kEnd;
-    if (piece.is_masked) return Kind::kMasked;
-    return piece.begins_word ? Kind::kBegins : Kind::kContinues;
-  };
-  if (kept_ids.empty()) {
-    for (const PieceInfo& piece : pieces) kinds_.push_back(kind_of(piece));
-  } else {
-    kinds_.assign(pieces.size(), Kind::kMasked);
-    for (TokenId id : kept_ids) kinds_.at(index(id)) = kind_of(pieces[index(id)]);
+                 std::span<const TokenId> head_ids)
+    : ids_(head_ids.begin(), head_ids.end()) {
+  for (std::int32_t id = 0; head_ids.empty() && static_cast<std::size_t>(id) < pieces.size(); ++id)
+    ids_.push_back(TokenId{id});
+  for (const PieceInfo& piece : pieces) is_end_.push_back(piece.is_end);
+  for (const TokenId id : end_ids) is_end_.at(static_cast<std::size_t>(to_int(id))) = true;
+  for (const TokenId id : ids_) {
+    const PieceInfo& piece = pieces[static_cast<std::size_t>(to_int(id))];
+    if (is_end(id))
+      kinds_.push_back(Kind::kEnd);
+    else if (piece.is_masked)
+      kinds_.push_back(Kind::kMasked);
+    else
+      kinds_.push_back(piece.begins_word ? Kind::kBegins : Kind::kContinues);
   }
-  for (TokenId id : end_ids) kinds_.at(index(id)) = Kind::kEnd;
 }
 
 std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choice,
@@ -30,11 +32,11 @@ std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choic
   const bool open = words.is_boundary_open();
   float best_logit = -std::numeric_limits<float>::infinity();
   std::optional<TokenId> best_id;
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    if (!(logits[id] > best_logit) || kinds_[id] == Kind::kMasked) continue;  // NaN never wins
-    if (choice != Choice::kAny && begins(id, open) != (choice == Choice::kBeginningOrEnd)) continue;
-    best_logit = logits[id];
-    best_id = TokenId{static_cast<std::int32_t>(id)};
+  for (std::size_t at = 0; at < logits.size(); ++at) {
+    if (!(logits[at] > best_logit) || kinds_[at] == Kind::kMasked) continue;  // NaN never wins
+    if (choice != Choice::kAny && begins(at, open) != (choice == Choice::kBeginningOrEnd)) continue;
+    best_logit = logits[at];
+    best_id = ids_[at];
   }
   return best_id;
 }
@@ -43,14 +45,14 @@ bool Sampler::is_boundary(std::span<const float> logits, const WordTracker& word
   TANDEM_CHECK(logits.size() == kinds_.size());
   const bool open = words.is_boundary_open();
   float highest = -std::numeric_limits<float>::infinity();
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    if (kinds_[id] != Kind::kMasked) highest = std::max(highest, logits[id]);
+  for (std::size_t at = 0; at < logits.size(); ++at) {
+    if (kinds_[at] != Kind::kMasked) highest = std::max(highest, logits[at]);
   }
   double beginning = 0.0;
   double continuing = 0.0;
-  for (std::size_t id = 0; id < logits.size(); ++id) {
-    if (kinds_[id] == Kind::kMasked) continue;
-    (begins(id, open) ? beginning : continuing) += std::exp(logits[id] - highest);
+  for (std::size_t at = 0; at < logits.size(); ++at) {
+    if (kinds_[at] == Kind::kMasked) continue;
+    (begins(at, open) ? beginning : continuing) += std::exp(logits[at] - highest);
   }
   return beginning > continuing;
 }

@@ -20,16 +20,17 @@ enum class Choice { kAny, kContinuation, kBeginningOrEnd };
 
 class Sampler {
  public:
+  ///   pieces    of the whole vocabulary, by id
   ///   end_ids   the template's end, beside the ends that the vocabulary knows itself
-  ///   kept_ids  ids that the model was trained to write, all others are masked; empty: all
+  ///   head_ids  ids that a row of logits is about, ascending; empty: all of the vocabulary
   Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end_ids,
-          std::span<const TokenId> kept_ids = {});
+          std::span<const TokenId> head_ids = {});
 
-  bool is_end(TokenId id) const { return kinds_[index(id)] == Kind::kEnd; }
+  bool is_end(TokenId id) const { return is_end_[static_cast<std::size_t>(to_int(id))]; }
 
   /// The best piece of the class; the lowest id among equals. None if the class is empty or nothing is
   /// finite.
-  ///   logits [n_vocab]
+  ///   logits [n_ids], of the head's ids
   std::optional<TokenId> best(std::span<const float> logits, Choice choice, const WordTracker& words) const;
 
   /// Whether the word ends here: all pieces that would begin a word, and the end, have more probability
@@ -37,13 +38,15 @@ class Sampler {
   bool is_boundary(std::span<const float> logits, const WordTracker& words) const;
 
  private:
-  static std::size_t index(TokenId id) { return static_cast<std::size_t>(to_int(id)); }
   enum class Kind : unsigned char { kMasked, kEnd, kBegins, kContinues };
-  bool begins(std::size_t id, bool boundary_open) const {
-    return kinds_[id] == Kind::kEnd || (boundary_open && kinds_[id] == Kind::kBegins);
+  bool begins(std::size_t at, bool boundary_open) const {
+    return kinds_[at] == Kind::kEnd || (boundary_open && kinds_[at] == Kind::kBegins);
   }
 
-  std::vector<Kind> kinds_;  // by token id
+  // By place in a row of logits, so that a small head is a short loop.
+  std::vector<Kind> kinds_;
+  std::vector<TokenId> ids_;
+  std::vector<bool> is_end_;  // by id
 };
 
 }  // namespace tandem

@@ -24,6 +24,7 @@ SessionCore::SessionCore(SessionParts parts)
   parts_.setup.policy = parts_.policy.get();
   parts_.setup.sampler = parts_.sampler.get();
   pass_[0].span = parts_.span;
+  pass_[0].adapter = parts_.adapter;
 }
 
 SessionCore::~SessionCore() {

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ namespace tandem {
 using WordTokenizer = std::function<std::vector<TokenId>(std::string_view word, bool is_first)>;
 
 struct SessionParts {
-  Network* network = nullptr;  // outlives the session
+  Network* network = nullptr;              // outlives the session
+  std::shared_ptr<const Adapter> adapter;  // null: the model as it is
   CacheSpan span;
   std::int64_t span_bytes = 0;
   Position target_start;  // phi

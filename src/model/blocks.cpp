@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 #include <ggml.h>
 
+#include "model/adapter.h"
+
 namespace tandem {
 
 ggml_tensor* LayerLoader::matrix(const char* part, int n_in, int n_out) const {
@@ -32,7 +34,41 @@ ggml_tensor* Blocks::norm(ggml_tensor* x, ggml_tensor* gain) const {
 }
 
 ggml_tensor* Blocks::product(ggml_tensor* matrix, ggml_tensor* x) const {
-  return ggml_mul_mat(pass_.context(), matrix, x);
+  ggml_tensor* y = ggml_mul_mat(pass_.context(), matrix, x);
+  const bool has_all_rows = x->ne[1] == pass_.n_rows();
+  for (const AdapterPart& part : pass_.shape().adapters)
+    y = adapt(*part.adapter, matrix, has_all_rows ? part.rows : part.logits, x, y);
+  return y;
+}
+
+ggml_tensor* Blocks::head_product(const HeadPart& part, ggml_tensor* x) const {
+  x = rows_of(x, part.logits);
+  ggml_tensor* y = ggml_mul_mat(pass_.context(), part.head->matrix, x);
+  for (const AdapterPart& other : pass_.shape().adapters) {
+    if (other.adapter->head() != part.head) continue;
+    const RowRange rows{other.logits.first - part.logits.first, other.logits.n};
+    y = adapt(*other.adapter, part.head->matrix, rows, x, y);
+  }
+  return y;
+}
+
+ggml_tensor* Blocks::rows_of(ggml_tensor* x, RowRange rows) const {
+  if (rows.n == x->ne[1]) return x;
+  return ggml_view_2d(pass_.context(), x, x->ne[0], rows.n, x->nb[1],
+                      x->nb[1] * static_cast<std::size_t>(rows.first));
+}
+
+/// y with scale * B (A x) added to some of its rows.
+ggml_tensor* Blocks::adapt(const Adapter& adapter, const ggml_tensor* matrix, RowRange rows, ggml_tensor* x,
+                           ggml_tensor* y) const {
+  const Adapter::Change* change = adapter.find(matrix);
+  if (change == nullptr || rows.n == 0) return y;
+  ggml_context* ctx = pass_.context();
+  ggml_tensor* inner = scale(ggml_mul_mat(ctx, change->a, rows_of(x, rows)), change->scale);
+  ggml_tensor* added = ggml_mul_mat(ctx, change->b, inner);  // ne = [n_out, rows]
+  if (rows.n == y->ne[1]) return add(y, added);
+  const std::size_t offset = y->nb[1] * static_cast<std::size_t>(rows.first);
+  return ggml_acc_inplace(ctx, y, added, y->nb[1], y->nb[2], y->nb[3], offset);
 }
 
 ggml_tensor* Blocks::product(ggml_tensor* matrix, ggml_tensor* x, ggml_tensor* bias) const {

@@ -44,9 +44,12 @@ class Blocks {
 
   /// x / rms(x) * gain, along the first dimension: of rows, or of each head by itself.
   ggml_tensor* norm(ggml_tensor* x, ggml_tensor* gain) const;
-  /// matrix ne = [n_in, n_out], x ne = [n_in, n_rows]. Returns ne = [n_out, n_rows].
+  /// matrix ne = [n_in, n_out], x ne = [n_in, n_rows]: all rows of the pass, or all that keep_wanted kept.
+  /// Returns ne = [n_out, n_rows], rows with an adapter as it changes the matrix.
   ggml_tensor* product(ggml_tensor* matrix, ggml_tensor* x) const;
   ggml_tensor* product(ggml_tensor* matrix, ggml_tensor* x, ggml_tensor* bias) const;
+  /// The head's own rows of x ne = [n_embd, n_logits] times the head. Returns ne = [n_ids, rows of the head].
+  ggml_tensor* head_product(const HeadPart& part, ggml_tensor* x) const;
   ggml_tensor* add(ggml_tensor* a, ggml_tensor* b) const;
   ggml_tensor* scale(ggml_tensor* x, float factor) const;
   /// cap * tanh(x / cap), or x itself for a cap of 0.
@@ -69,6 +72,10 @@ class Blocks {
   std::pair<ggml_tensor*, ggml_tensor*> keep_wanted(int layer, ggml_tensor* attended, ggml_tensor* x) const;
 
  private:
+  ggml_tensor* rows_of(ggml_tensor* x, RowRange rows) const;
+  ggml_tensor* adapt(const Adapter& adapter, const ggml_tensor* matrix, RowRange rows, ggml_tensor* x,
+                     ggml_tensor* y) const;
+
   PassGraph& pass_;
   const ModelConfig& config_;
 };

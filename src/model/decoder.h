@@ -3,7 +3,7 @@
 //
 //   x = embedding_scale * token_embd[tokens]
 //   x = layer_i(x)                                   i = 0 .. n_layers - 1
-//   logits = soft_cap(output * norm(x))
+//   logits = soft_cap(head * norm(x))
 #pragma once
 
 #include "model/blocks.h"
@@ -15,10 +15,12 @@ class Decoder : public Family {
  public:
   const ModelConfig& config() const final { return config_; }
   const RowTable& token_embeddings() const final { return token_embd_; }
+  const std::string& head_name() const final { return head_name_; }
   void build(PassGraph& pass) const final;
 
  protected:
-  /// Asks the loader for `token_embd`, `output_norm` and `output`; without the last, the embeddings serve.
+  /// Asks the loader for `token_embd`, `output_norm` and `output`; without the last, the embeddings are the
+  /// head.
   Decoder(const ModelConfig& config, WeightLoader& loader);
 
   /// One layer. x ne = [n_embd, n_rows]; the last one returns the rows that Blocks::keep_wanted keeps.
@@ -28,7 +30,7 @@ class Decoder : public Family {
   ModelConfig config_;
   RowTable token_embd_;                 // ne = [n_embd, n_vocab]
   ggml_tensor* output_norm_ = nullptr;  // ne = [n_embd]
-  ggml_tensor* output_ = nullptr;       // ne = [n_embd, n_vocab]
+  std::string head_name_;               // which rows of it make logits, the pass says
 };
 
 }  // namespace tandem

@@ -21,7 +21,9 @@ class Family {
   virtual const ModelConfig& config() const = 0;
   /// Rows of the vocabulary, ne = [n_embd, n_vocab].
   virtual const RowTable& token_embeddings() const = 0;
-  /// Adds the pass to the graph, and its logits if any row wants them.
+  /// The tensor that makes logits of rows, ne = [n_embd, n_vocab].
+  virtual const std::string& head_name() const = 0;
+  /// Adds the pass to the graph, and its logits, head by head, if any row wants them.
   virtual void build(PassGraph& pass) const = 0;
 };
 

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <limits>
 
+#include "model/adapter.h"
 #include "model/config.h"
 #include "model/family.h"
+#include "model/head.h"
 #include "model/model.h"
 #include "tandem/error.h"
 
@@ -34,6 +36,11 @@ int checked(const char* option, int value, int most) {
   return value;
 }
 
+int count_wanted(const SessionRows& session) {
+  return static_cast<int>(std::count_if(session.rows.begin(), session.rows.end(),
+                                        [](const PassRow& row) { return row.wants_logits; }));
+}
+
 template <typename T>
 void upload(ggml_tensor* tensor, const std::vector<T>& values) {
   // An input that the graph does not use (the mask of a one-layer pass without logits) has no memory.
@@ -55,42 +62,63 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
       allocator_(ggml_gallocr_new(backend_.buffer_type())) {}
 
 Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
-  PassShape shape = shape_of(pass);
-  const int n_vocab = family_.config().n_vocab;
-  if (shape.n_rows == 0) return {{}, n_vocab};
+  put_in_order(pass);
+  PassShape shape = shape_of();
+  if (shape.n_rows == 0) return {};
   prepare_graph(std::move(shape));
-  set_rows(pass);
-  for (std::size_t i = 0, part = 0; i < pass.size(); ++i) {
-    if (pass[i].rows.empty()) continue;
-    const SessionPart& shape_of_part = graph_->shape().sessions[part];
-    set_mask(pass[i], shape_of_part, kNoWindow, graph_->mask(part));
-    if (ggml_tensor* mask = graph_->window_mask(part); mask != nullptr)
-      set_mask(pass[i], shape_of_part, family_.config().window, mask);
-    ++part;
-  }
+  set_rows();
+  set_masks();
   if (ggml_backend_graph_compute(backend_.get(), graph_->graph()) != GGML_STATUS_SUCCESS) {
     throw Error(ErrorCode::kInternal, "the device could not compute the pass");
   }
-  logits_.resize(static_cast<std::size_t>(graph_->shape().n_logits) * static_cast<std::size_t>(n_vocab));
-  if (!logits_.empty())
-    ggml_backend_tensor_get(graph_->logits(), logits_.data(), 0, logits_.size() * sizeof(float));
-  return {logits_, n_vocab};
+  return read_logits(pass);
 }
 
-PassShape GgmlNetwork::shape_of(std::span<const SessionRows> pass) const {
-  PassShape shape;
+const std::shared_ptr<const Head>& GgmlNetwork::head_of(const SessionRows& session) const {
+  return session.adapter ? session.adapter->head() : model_->head();
+}
+
+/// Sessions with the same adapter become neighbours, and those with the same head too.
+void GgmlNetwork::put_in_order(std::span<const SessionRows> pass) {
+  order_.clear();
   for (const SessionRows& session : pass) {
     if (session.rows.empty()) continue;
     check(session);
+    // Behind the last one with its adapter, or else with its head, or else at the end. An adapter has one
+    // head.
+    const auto behind = [&](auto is_alike) {
+      return std::find_if(order_.rbegin(), order_.rend(), is_alike).base();
+    };
+    auto place = behind([&](const SessionRows* other) { return other->adapter == session.adapter; });
+    if (place == order_.begin())
+      place = behind([&](const SessionRows* other) { return head_of(*other) == head_of(session); });
+    order_.insert(place == order_.begin() ? order_.end() : place, &session);
+  }
+}
+
+PassShape GgmlNetwork::shape_of() const {
+  PassShape shape;
+  for (const SessionRows* session : order_) {
     SessionPart part;
     part.first_row = shape.n_rows;
-    part.n_rows = static_cast<int>(session.rows.size());
-    part.first_slot = session.span.begin;
-    part.n_keys = std::min(round_up(static_cast<int>(session.cached.size()), kKeyStep), session.span.size);
+    part.n_rows = static_cast<int>(session->rows.size());
+    part.first_slot = session->span.begin;
+    part.n_keys = std::min(round_up(static_cast<int>(session->cached.size()), kKeyStep), session->span.size);
     shape.sessions.push_back(part);
+    const int n_logits = count_wanted(*session);
+    if (session->adapter) {
+      if (shape.adapters.empty() || shape.adapters.back().adapter != session->adapter)
+        shape.adapters.push_back({session->adapter, {shape.n_rows, 0}, {shape.n_logits, 0}});
+      shape.adapters.back().rows.n += part.n_rows;
+      shape.adapters.back().logits.n += n_logits;
+    }
+    if (n_logits > 0) {
+      if (shape.heads.empty() || shape.heads.back().head != head_of(*session))
+        shape.heads.push_back({head_of(*session), {shape.n_logits, 0}});
+      shape.heads.back().logits.n += n_logits;
+    }
     shape.n_rows += part.n_rows;
-    shape.n_logits += static_cast<int>(std::count_if(session.rows.begin(), session.rows.end(),
-                                                     [](const PassRow& row) { return row.wants_logits; }));
+    shape.n_logits += n_logits;
   }
   TANDEM_CHECK(shape.n_rows <= max_rows_);
   return shape;
@@ -130,25 +158,34 @@ void GgmlNetwork::prepare_graph(PassShape shape) {
   graph_ = std::move(graph);
 }
 
-void GgmlNetwork::set_rows(std::span<const SessionRows> pass) {
+void GgmlNetwork::set_rows() {
   const auto n_embd = static_cast<std::size_t>(family_.config().n_embd);
   embeddings_.resize(static_cast<std::size_t>(graph_->n_rows()) * n_embd);
   positions_.clear();
   slots_.clear();
   logit_rows_.clear();
-  for (const SessionRows& session : pass) {
-    for (const PassRow& row : session.rows) {
+  for (const SessionRows* session : order_) {
+    for (const PassRow& row : session->rows) {
       const std::size_t i = positions_.size();
       family_.token_embeddings().read(to_int(row.token), std::span(embeddings_).subspan(i * n_embd, n_embd));
       if (row.wants_logits) logit_rows_.push_back(static_cast<std::int32_t>(i));
       positions_.push_back(row.place.position.doubled());
-      slots_.push_back(std::int64_t{session.span.begin} + to_int(row.place.slot));
+      slots_.push_back(std::int64_t{session->span.begin} + to_int(row.place.slot));
     }
   }
   upload(graph_->embeddings(), embeddings_);
   upload(graph_->positions(), positions_);
   upload(graph_->slots(), slots_);
   if (graph_->logit_rows() != nullptr) upload(graph_->logit_rows(), logit_rows_);
+}
+
+void GgmlNetwork::set_masks() {
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const SessionPart& part = graph_->shape().sessions[i];
+    set_mask(*order_[i], part, kNoWindow, graph_->mask(i));
+    if (ggml_tensor* mask = graph_->window_mask(i); mask != nullptr)
+      set_mask(*order_[i], part, family_.config().window, mask);
+  }
 }
 
 void GgmlNetwork::set_mask(const SessionRows& session, const SessionPart& part, int window,
@@ -169,6 +206,32 @@ void GgmlNetwork::set_mask(const SessionRows& session, const SessionPart& part, 
     }
   }
   upload(mask, mask_);
+}
+
+/// From the graph's order back to the pass'.
+Logits GgmlNetwork::read_logits(std::span<const SessionRows> pass) {
+  std::vector<std::size_t> begins;  // of each session's logits
+  std::size_t size = 0;
+  logit_ends_.clear();
+  for (const SessionRows& session : pass) {
+    begins.push_back(size);
+    const auto width = static_cast<std::size_t>(head_of(session)->matrix->ne[1]);
+    for (int i = 0; i < count_wanted(session); ++i) logit_ends_.push_back(size += width);
+  }
+  logits_.resize(size);
+  std::size_t head = 0;
+  int row = 0;  // of the head
+  for (const SessionRows* session : order_) {
+    const int n_rows = count_wanted(*session);
+    if (n_rows == 0) continue;
+    if (row == graph_->shape().heads[head].logits.n) ++head, row = 0;
+    const ggml_tensor* logits = graph_->logits(head);
+    ggml_backend_tensor_get(logits, logits_.data() + begins[static_cast<std::size_t>(session - pass.data())],
+                            logits->nb[1] * static_cast<std::size_t>(row),
+                            logits->nb[1] * static_cast<std::size_t>(n_rows));
+    row += n_rows;
+  }
+  return {logits_, logit_ends_};
 }
 
 }  // namespace tandem

@@ -29,11 +29,15 @@ class GgmlNetwork final : public Network {
   Logits evaluate(std::span<const SessionRows> pass) override;
 
  private:
-  PassShape shape_of(std::span<const SessionRows> pass) const;
+  const std::shared_ptr<const Head>& head_of(const SessionRows& session) const;
+  void put_in_order(std::span<const SessionRows> pass);
+  PassShape shape_of() const;
   void check(const SessionRows& session) const;
   void prepare_graph(PassShape shape);
-  void set_rows(std::span<const SessionRows> pass);
+  void set_rows();
+  void set_masks();
   void set_mask(const SessionRows& session, const SessionPart& part, int window, ggml_tensor* mask);
+  Logits read_logits(std::span<const SessionRows> pass);
 
   std::shared_ptr<const Model> model_;  // keeps the weights
   const Family& family_;
@@ -44,6 +48,8 @@ class GgmlNetwork final : public Network {
   ggml_gallocr_ptr allocator_;
   std::unique_ptr<PassGraph> graph_;  // of the last pass; the next one of the same shape reuses it
 
+  std::vector<const SessionRows*> order_;  // of the sessions in the pass' graph (pass_graph.h)
+
   // Inputs and outputs on the host, kept between passes for their memory.
   std::vector<float> embeddings_;
   std::vector<std::int32_t> positions_;
@@ -53,6 +59,7 @@ class GgmlNetwork final : public Network {
   std::vector<float> visibility_;
   std::vector<ggml_fp16_t> mask_;
   std::vector<float> logits_;
+  std::vector<std::size_t> logit_ends_;
 };
 
 }  // namespace tandem

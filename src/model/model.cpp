@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "model/adapter.h"
 #include "model/backend.h"
 #include "model/family.h"
 #include "model/ggml_network.h"
 #include "model/gguf_file.h"
+#include "model/head.h"
+#include "model/lora_file.h"
 #include "model/weight_types.h"
 #include "model/weights.h"
 #include "tandem/error.h"
@@ -20,9 +23,11 @@ struct Model::Impl {
   std::optional<StreamMetadata> metadata;
   std::string weight_type;
   std::size_t weight_bytes = 0;
-  ggml_backend_dev_t device = nullptr;
   std::unique_ptr<const Family> family;
   WeightBuffers weights;
+  std::map<std::string, ggml_tensor*> matrices;  // of the layers
+  HeadSource head_source;
+  std::shared_ptr<const Head> head;
 };
 
 namespace {
@@ -40,17 +45,28 @@ std::string most_common_type(std::span<const StoredTensor> tensors) {
 std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOptions& options) {
   auto impl = std::make_unique<Impl>();
   impl->file = GgufFile::open(path);
+  if (is_adapter(*impl->file)) impl->file->fail("expected a model, got an adapter: it goes beside its base");
   impl->config = read_config(*impl->file);
   impl->metadata = read_stream_metadata(*impl->file, impl->config.n_vocab);
-  impl->device = find_device(options.device);
-  WeightLoader loader(impl->file, impl->device, options.layout);
+  ggml_backend_dev_t device = find_device(options.device);
+  WeightLoader loader(impl->file, device, options.layout);
   impl->family = make_family(impl->config, loader);
   impl->weights = loader.finish();
+  impl->matrices = loader.matrices();
   for (const StoredTensor& tensor : impl->file->tensors()) impl->weight_bytes += tensor.data.size();
   impl->weight_type = most_common_type(impl->file->tensors());
   impl->vocabulary = Vocabulary::load(path, read_tokenizer_tables(*impl->file));
   if (impl->vocabulary->size() != impl->config.n_vocab)
     impl->file->fail("the vocabulary's size changed while loading");
+  if (impl->metadata) require_kept_end(*impl->file, *impl->metadata, *impl->vocabulary);
+  impl->head_source = {.file = impl->file,
+                       .device = device,
+                       .layout = options.layout,
+                       .name = impl->family->head_name(),
+                       .n_embd = impl->config.n_embd,
+                       .n_vocab = impl->config.n_vocab};
+  impl->head =
+      load_head(impl->head_source, impl->metadata ? impl->metadata->kept_ids : std::vector<TokenId>());
   return std::shared_ptr<const Model>(new Model(std::move(impl)));
 }
 
@@ -76,8 +92,21 @@ std::size_t Model::weight_bytes() const {
   return impl_->weight_bytes;
 }
 
+const std::shared_ptr<const Head>& Model::head() const {
+  return impl_->head;
+}
+
+std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) const {
+  return Adapter::load({.head_source = impl_->head_source,
+                        .head = impl_->head,
+                        .matrices = &impl_->matrices,
+                        .vocabulary = impl_->vocabulary.get()},
+                       path);
+}
+
 std::unique_ptr<Network> Model::make_network(const NetworkOptions& options) const {
-  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->device, options);
+  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->head_source.device,
+                                       options);
 }
 
 }  // namespace tandem

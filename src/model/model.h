@@ -18,6 +18,9 @@
 
 namespace tandem {
 
+class Adapter;
+struct Head;
+
 class Model : public std::enable_shared_from_this<Model> {
  public:
   /// Loads and checks everything. Cost: the vocabulary; weights are mapped, and read by the first pass,
@@ -34,6 +37,11 @@ class Model : public std::enable_shared_from_this<Model> {
   /// Type that most weights have, by bytes ("q8_0"), and the bytes of all tensors.
   const std::string& weight_type() const;
   std::size_t weight_bytes() const;
+
+  /// Where the logits of rows without an adapter come from: the ids that the file keeps, else all.
+  const std::shared_ptr<const Head>& head() const;
+  /// A LoRA adapter for this model, for any of its networks. Throws Error as Adapter::load.
+  std::shared_ptr<const Adapter> load_adapter(const std::string& path) const;
 
   /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
   std::unique_ptr<Network> make_network(const NetworkOptions& options) const;

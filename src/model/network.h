@@ -5,12 +5,16 @@
 // what a row may see, so that the engine can be held against golden traces without any weights.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "stream/visibility.h"
 
 namespace tandem {
+
+class Adapter;
 
 /// One row of a pass: what to evaluate, where it stands, and whether its logits will be read.
 struct PassRow {
@@ -31,15 +35,21 @@ struct SessionRows {
   CacheSpan span;
   std::span<const RowPlace> cached;  // Timeline::rows(): slot order, the pass' own rows among them
   std::vector<PassRow> rows;
+  std::shared_ptr<const Adapter> adapter = nullptr;  // null: the model as it is
 };
 
 /// Logits of the rows that wanted them, in the order of the pass. Valid until the next pass.
+///
+/// A row has the logits of its head (head.h), the model's or its adapter's: one for each id of the
+/// vocabulary, or for each id that the head keeps, in ascending order.
 struct Logits {
-  std::span<const float> values;  // [n_rows * n_vocab]
-  int n_vocab = 0;
+  std::span<const float> values;      // row after row
+  std::span<const std::size_t> ends;  // of each row, in `values`
 
   std::span<const float> row(int i) const {
-    return values.subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab);
+    const auto at = static_cast<std::size_t>(i);
+    const std::size_t begin = at == 0 ? 0 : ends[at - 1];
+    return values.subspan(begin, ends[at] - begin);
   }
 };
 

@@ -11,10 +11,14 @@ PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention at
     : config_(config), cache_(cache), attention_(attention), shape_(std::move(shape)) {
   constexpr std::size_t kNodesPerLayer = 56;    // of any family, views included
   constexpr std::size_t kNodesPerSession = 20;  // of one layer's attention, views included
-  constexpr std::size_t kNodesOutside = 32;     // inputs, head
+  constexpr std::size_t kNodesPerAdapter = 56;  // of one layer's products, or of a head's
+  constexpr std::size_t kNodesPerHead = 8;
+  constexpr std::size_t kNodesOutside = 32;  // inputs
   const std::size_t n_nodes = static_cast<std::size_t>(config.n_layers) *
-                                  (kNodesPerLayer + kNodesPerSession * shape_.sessions.size()) +
-                              kNodesOutside + 2 * shape_.sessions.size();
+                                  (kNodesPerLayer + kNodesPerSession * shape_.sessions.size() +
+                                   kNodesPerAdapter * shape_.adapters.size()) +
+                              kNodesOutside + 2 * shape_.sessions.size() +
+                              kNodesPerAdapter * shape_.adapters.size() + kNodesPerHead * shape_.heads.size();
   context_.reset(ggml_init(
       {n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false), nullptr, true}));
   if (!context_) throw Error(ErrorCode::kUnsupported, "not enough memory for the graph of a pass");
@@ -117,8 +121,8 @@ ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
   return logit_rows_ == nullptr ? x : ggml_get_rows(context_.get(), x, logit_rows_);
 }
 
-void PassGraph::set_logits(ggml_tensor* logits) {
-  logits_ = logits;
+void PassGraph::add_logits(ggml_tensor* logits) {
+  logits_.push_back(logits);
   ggml_set_output(logits);
   ggml_build_forward_expand(graph_, logits);
 }

@@ -2,17 +2,22 @@
 // cache.
 //
 // All rows of all sessions go through the matrices together, session after session; only attention is per
-// session, over the session's own slots.
+// session, over the session's own slots. Sessions with the same adapter are neighbours, and so are those with
+// the same head: what an adapter adds, and what a head makes of rows, is a product over one range of rows.
 #pragma once
 
 #include <ggml-cpp.h>
 
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "model/cache.h"
 
 namespace tandem {
+
+class Adapter;
+struct Head;
 
 /// One session's part of a pass.
 struct SessionPart {
@@ -24,9 +29,35 @@ struct SessionPart {
   bool operator==(const SessionPart&) const = default;
 };
 
+struct RowRange {
+  int first = 0;
+  int n = 0;
+
+  bool operator==(const RowRange&) const = default;
+};
+
+/// Rows with the same adapter.
+struct AdapterPart {
+  std::shared_ptr<const Adapter> adapter;
+  RowRange rows;    // of the pass
+  RowRange logits;  // of the rows whose logits are wanted
+
+  bool operator==(const AdapterPart&) const = default;
+};
+
+/// Rows whose logits come from the same head.
+struct HeadPart {
+  std::shared_ptr<const Head> head;
+  RowRange logits;
+
+  bool operator==(const HeadPart&) const = default;
+};
+
 /// What makes two passes the same graph.
 struct PassShape {
   std::vector<SessionPart> sessions;
+  std::vector<AdapterPart> adapters;  // none for rows without one
+  std::vector<HeadPart> heads;        // together all rows whose logits are wanted, in order
   int n_rows = 0;
   int n_logits = 0;
 
@@ -50,7 +81,8 @@ class PassGraph {
   ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
   /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
   ggml_tensor* select_logit_rows(ggml_tensor* x) const;
-  void set_logits(ggml_tensor* logits);
+  /// Of the next head.
+  void add_logits(ggml_tensor* logits);
 
   // For the network, once built.
   const PassShape& shape() const { return shape_; }
@@ -64,7 +96,7 @@ class PassGraph {
   ggml_tensor* window_mask(std::size_t session) const {
     return window_masks_.empty() ? nullptr : window_masks_[session];
   }
-  ggml_tensor* logits() const { return logits_; }  // ne = [n_vocab, n_logits], null if none is wanted
+  ggml_tensor* logits(std::size_t head) const { return logits_[head]; }  // ne = [n_ids, rows of the head]
 
  private:
   ggml_tensor* input(ggml_type type, int ne0, int ne1 = 1) const;
@@ -82,7 +114,7 @@ class PassGraph {
   ggml_tensor* positions_ = nullptr;
   ggml_tensor* slots_ = nullptr;
   ggml_tensor* logit_rows_ = nullptr;
-  ggml_tensor* logits_ = nullptr;
+  std::vector<ggml_tensor*> logits_;
   std::vector<ggml_tensor*> masks_;
   std::vector<ggml_tensor*> window_masks_;
 };

@@ -1,10 +1,12 @@
 #include "model/verify.h"
 
 #include <fmt/core.h>
+#include <ggml.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "model/adapter.h"
 #include "model/model.h"
 #include "model/yardstick.h"
 #include "stream/timeline.h"
@@ -80,14 +82,15 @@ class Comparison {
 /// One sequence through Tandem, as source and then as target with phi = S.
 class Line {
  public:
-  Line(Network& network, int n_source, int n_slots)
+  Line(Network& network, std::shared_ptr<const Adapter> adapter, int n_source, int n_slots)
       : network_(network),
+        adapter_(std::move(adapter)),
         n_source_(n_source),
         span_(network.reserve(n_slots)),
         timeline_(Position::whole(n_source), n_slots) {}
 
   Logits evaluate(std::span<const TokenId> tokens) {
-    SessionRows rows{.span = span_, .cached = {}, .rows = {}};
+    SessionRows rows{.span = span_, .cached = {}, .rows = {}, .adapter = adapter_};
     for (const TokenId token : tokens) {
       const bool is_source = timeline_.n_source_rows() < n_source_;
       const RowPlace place =
@@ -100,10 +103,24 @@ class Line {
 
  private:
   Network& network_;
+  std::shared_ptr<const Adapter> adapter_;
   int n_source_;
   CacheSpan span_;
   Timeline timeline_;
 };
+
+/// The logits that a head has, of those of the whole vocabulary.
+std::vector<float> of_head(const Head& head, std::span<const float> logits) {
+  if (head.ids.empty()) return {logits.begin(), logits.end()};
+  std::vector<float> some;
+  for (const TokenId id : head.ids) some.push_back(logits[static_cast<std::size_t>(to_int(id))]);
+  return some;
+}
+
+TokenId best_of(const Head& head, std::span<const float> logits) {
+  const std::size_t row = best(logits);
+  return head.ids.empty() ? TokenId{static_cast<std::int32_t>(row)} : head.ids[row];
+}
 
 std::string text_of(std::size_t n_bytes) {
   std::string text;
@@ -143,8 +160,11 @@ VerifyReport verify_model(const std::string& path, const VerifyOptions& options)
                 fmt::format("tokens: expected 2 to {}, got {}", kMostTokens, options.n_tokens));
   }
   const auto model = Model::load(path);
+  const auto adapter = options.adapter.empty() ? nullptr : model->load_adapter(options.adapter);
+  const Head& head = adapter ? *adapter->head() : *model->head();
   const int n_all = 2 * options.n_tokens;
-  Yardstick yardstick(path, {.n_threads = options.n_threads, .n_context = std::max(n_all, 256)});
+  Yardstick yardstick(
+      path, {.n_threads = options.n_threads, .n_context = std::max(n_all, 256), .adapter = options.adapter});
   const auto network = model->make_network(
       {.n_threads = options.n_threads, .n_slots = n_all, .max_rows_per_pass = options.n_tokens});
 
@@ -152,23 +172,25 @@ VerifyReport verify_model(const std::string& path, const VerifyOptions& options)
   tokens.resize(static_cast<std::size_t>(options.n_tokens));
   const auto n_vocab = static_cast<std::size_t>(yardstick.n_vocab());
   Comparison comparison;
-  Line line(*network, options.n_tokens / 2, n_all);
-  const std::vector<float> expected = yardstick.logits(tokens);
+  Line line(*network, adapter, options.n_tokens / 2, n_all);
+  const std::vector<float> all = yardstick.logits(tokens);
   const Logits got = line.evaluate(tokens);
-  for (int i = 0; i < options.n_tokens; ++i)
-    comparison.add(got.row(i), std::span(expected).subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab));
-  std::size_t chosen = best(std::span(expected).last(n_vocab));
+  std::vector<float> expected;
   for (int i = 0; i < options.n_tokens; ++i) {
-    const TokenId token{static_cast<std::int32_t>(chosen)};
-    const std::span<const float> next = yardstick.next(token);
-    comparison.add(line.evaluate(std::span(&token, 1)).row(0), next);
-    chosen = best(next);
+    expected = of_head(head, std::span(all).subspan(static_cast<std::size_t>(i) * n_vocab, n_vocab));
+    comparison.add(got.row(i), expected);
+  }
+  for (int i = 0; i < options.n_tokens; ++i) {
+    const TokenId token = best_of(head, expected);
+    expected = of_head(head, yardstick.next(token));
+    comparison.add(line.evaluate(std::span(&token, 1)).row(0), expected);
   }
 
   VerifyReport report;
   comparison.fill(report);
   report.architecture = model->config().architecture;
   report.type = model->weight_type();
+  report.n_ids = static_cast<int>(head.matrix->ne[1]);
   report.tokenizer_round_trip = makes_round_trip(*model->vocabulary(), yardstick);
   const Tolerance tolerance = tolerance_of(report.type);
   report.mean_tolerance = tolerance.mean * report.deviation;

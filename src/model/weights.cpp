@@ -91,7 +91,22 @@ const StoredTensor& WeightLoader::require(const std::string& name, int n_in, int
 
 ggml_tensor* WeightLoader::matrix(const std::string& name, int n_in, int n_out) {
   const StoredTensor& stored = require(name, n_in, n_out);
-  return place(stored, matrix_buffer_type(stored));
+  return matrices_[name] = place(stored, matrix_buffer_type(stored));
+}
+
+ggml_tensor* WeightLoader::rows(const std::string& name, int n_in, int n_out, std::span<const TokenId> ids) {
+  const StoredTensor& stored = require(name, n_in, n_out);
+  const std::size_t row_size = ggml_row_size(static_cast<ggml_type>(stored.type), n_in);
+  Gathered& gathered = gathered_.emplace_back(Gathered{stored, {}});
+  gathered.bytes.reserve(ids.size() * row_size);
+  for (const TokenId id : ids) {
+    TANDEM_CHECK(to_int(id) >= 0 && to_int(id) < n_out);
+    const auto row = stored.data.subspan(row_size * static_cast<std::size_t>(to_int(id)), row_size);
+    gathered.bytes.insert(gathered.bytes.end(), row.begin(), row.end());
+  }
+  gathered.tensor.shape[1] = static_cast<std::int64_t>(ids.size());
+  gathered.tensor.data = gathered.bytes;
+  return place(gathered.tensor, matrix_buffer_type(gathered.tensor));
 }
 
 ggml_tensor* WeightLoader::vector(const std::string& name, int n) {
@@ -112,7 +127,10 @@ RowTable WeightLoader::table(const std::string& name, int width, int n_rows) {
 }
 
 bool WeightLoader::can_stay_mapped(const StoredTensor& stored) const {
-  return can_map_ &&
+  const std::span<const std::byte> mapping = file_->mapping();
+  const bool is_mapped = stored.data.data() >= mapping.data() &&
+                         stored.data.data() + stored.data.size() <= mapping.data() + mapping.size();
+  return can_map_ && is_mapped &&
          is_aligned(stored.data.data(), ggml_backend_buft_get_alignment(ggml_backend_cpu_buffer_type()));
 }
 
@@ -170,6 +188,10 @@ WeightBuffers WeightLoader::finish() {
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}' has no place in this model's graph",
                                                      file_->path(), stored.name));
   }
+  return place_all();
+}
+
+WeightBuffers WeightLoader::place_all() {
   WeightBuffers weights;
   weights.file = file_;
   for (auto& [type, pool] : pools_) {

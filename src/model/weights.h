@@ -2,13 +2,14 @@
 // that the configuration asks for. Where the device can read the mapped file, nothing is copied; matrices
 // that the device likes in a layout of its own are repacked once.
 //
-// Use: a family asks for each tensor by name (matrix, vector, table), then finish() places them all and
+// Use: a family asks for each tensor by name (matrix, rows, vector, table), then finish() places them all and
 // refuses a file with tensors that nobody asked for: a graph that ignores a bias would answer wrongly in
 // silence.
 #pragma once
 
 #include <ggml-cpp.h>
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,12 +18,11 @@
 #include <string_view>
 #include <vector>
 
+#include "model/gguf_file.h"
 #include "model/model_options.h"
+#include "stream/types.h"
 
 namespace tandem {
-
-class GgufFile;
-struct StoredTensor;
 
 /// Rows that are looked up, not multiplied: they stay on the host, in the type of the file.
 class RowTable {
@@ -57,6 +57,9 @@ class WeightLoader {
   /// Error{kNotFound} if absent, Error{kBadFile} for another shape, Error{kUnsupported} for a type without a
   /// product.
   ggml_tensor* matrix(const std::string& name, int n_in, int n_out);
+  /// The rows `ids` of a matrix, ne = [n_in, n_ids], as they are stored. Needs 0 <= id < n_out. Throws as
+  /// matrix().
+  ggml_tensor* rows(const std::string& name, int n_in, int n_out, std::span<const TokenId> ids);
   /// An f32 vector, ne = [n]; null if absent and optional.
   ggml_tensor* vector(const std::string& name, int n);
   ggml_tensor* find_vector(const std::string& name, int n);
@@ -64,12 +67,20 @@ class WeightLoader {
   RowTable table(const std::string& name, int width, int n_rows);
 
   bool has(std::string_view name) const;
+  /// Those asked for with matrix(), by name.
+  const std::map<std::string, ggml_tensor*>& matrices() const { return matrices_; }
 
   /// Places every tensor asked for. Throws Error{kUnsupported} if the file has more, or memory does not
   /// suffice.
   WeightBuffers finish();
+  /// The same, and lets tensors that nobody asked for be.
+  WeightBuffers place_all();
 
  private:
+  struct Gathered {  // rows that lie together in no file
+    StoredTensor tensor;
+    std::vector<std::byte> bytes;
+  };
   struct Placement {
     ggml_tensor* tensor;
     const StoredTensor* stored;
@@ -91,6 +102,8 @@ class WeightLoader {
   WeightLayout layout_;
   bool can_map_ = false;
   std::set<std::string, std::less<>> used_;
+  std::map<std::string, ggml_tensor*> matrices_;
+  std::deque<Gathered> gathered_;                     // until they are placed
   std::map<ggml_backend_buffer_type_t, Pool> pools_;  // key null: stays in the mapped file
 };
 

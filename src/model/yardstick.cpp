@@ -13,6 +13,7 @@ namespace {
 struct Deleter {
   void operator()(llama_model* model) const { llama_model_free(model); }
   void operator()(llama_context* context) const { llama_free(context); }
+  void operator()(llama_adapter_lora* adapter) const { llama_adapter_lora_free(adapter); }
 };
 
 llama_context_params context_params(const YardstickOptions& options) {
@@ -35,7 +36,16 @@ llama_context_params context_params(const YardstickOptions& options) {
 
 struct Yardstick::Impl {
   std::unique_ptr<llama_model, Deleter> model;
+  std::unique_ptr<llama_adapter_lora, Deleter> adapter;
   std::unique_ptr<llama_context, Deleter> context;
+
+  void set_adapter(const std::string& path) {
+    adapter.reset(llama_adapter_lora_init(model.get(), path.c_str()));
+    llama_adapter_lora* one = adapter.get();
+    float scale = 1;
+    if (one == nullptr || llama_set_adapters_lora(context.get(), &one, 1, &scale) != 0)
+      throw Error(ErrorCode::kUnsupported, path + ": libllama does not take this adapter");
+  }
 
   void decode(llama_batch batch) {
     if (const int status = llama_decode(context.get(), batch); status != 0)
@@ -49,6 +59,7 @@ Yardstick::Yardstick(const std::string& path, const YardstickOptions& options)
   impl_->model.reset(llama_model_load_from_file(path.c_str(), llama_model_default_params()));
   if (impl_->model) impl_->context.reset(llama_init_from_model(impl_->model.get(), context_params(options)));
   if (!impl_->context) throw Error(ErrorCode::kUnsupported, path + ": libllama does not take this file");
+  if (!options.adapter.empty()) impl_->set_adapter(options.adapter);
   n_vocab_ = llama_vocab_n_tokens(llama_model_get_vocab(impl_->model.get()));
 }
 

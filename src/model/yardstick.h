@@ -1,7 +1,7 @@
 // libllama evaluating the same file: plain causal decoding, what Tandem's mathematics is held against. The
 // one place that makes a libllama context; only `tandem verify` and tests use it.
 //
-// Open a file with Model::load first: libllama aborts on some files that our reader refuses.
+// Open files with Model::load and Model::load_adapter first: libllama aborts on some that our reader refuses.
 #pragma once
 
 #include <memory>
@@ -18,11 +18,12 @@ struct YardstickOptions {
   int n_threads = 1;
   int n_context = 1024;  // tokens that a sequence may have, and a pass
   CacheType cache_type = CacheType::kF32;
+  std::string adapter;  // a LoRA file; empty: none
 };
 
 class Yardstick {
  public:
-  /// Throws Error{kUnsupported} if libllama does not take the file.
+  /// Throws Error{kUnsupported} if libllama does not take the file, or its adapter.
   explicit Yardstick(const std::string& path, const YardstickOptions& options = {});
   ~Yardstick();
 

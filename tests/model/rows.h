@@ -2,7 +2,9 @@
 // choosing.
 #pragma once
 
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "model/network.h"
@@ -13,8 +15,12 @@ namespace tandem::testing {
 
 class TestSession {
  public:
-  TestSession(Network& network, int n_slots, Position target_start = {})
-      : network_(&network), span_(network.reserve(n_slots)), timeline_(target_start, n_slots) {
+  TestSession(Network& network, int n_slots, Position target_start = {},
+              std::shared_ptr<const Adapter> adapter = nullptr)
+      : network_(&network),
+        adapter_(std::move(adapter)),
+        span_(network.reserve(n_slots)),
+        timeline_(target_start, n_slots) {
     TANDEM_CHECK(span_.size == n_slots);
   }
 
@@ -28,7 +34,7 @@ class TestSession {
 
   /// The rows added since the last call, ready for Network::evaluate.
   SessionRows take_rows() {
-    SessionRows rows{span_, timeline_.rows(), std::move(pending_)};
+    SessionRows rows{span_, timeline_.rows(), std::move(pending_), adapter_};
     pending_.clear();
     return rows;
   }
@@ -51,6 +57,7 @@ class TestSession {
   }
 
   Network* network_;
+  std::shared_ptr<const Adapter> adapter_;
   CacheSpan span_;
   Timeline timeline_;
   std::vector<PassRow> pending_;

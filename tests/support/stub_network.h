@@ -61,13 +61,14 @@ class StubNetwork final : public Network {
 
   Logits evaluate(std::span<const SessionRows> pass) override {
     logits_.clear();
+    ends_.clear();
     for (const SessionRows& session : pass) {
       for (const PassRow& row : session.rows) tokens_[key(session, row.place.slot)] = row.token;
       for (const PassRow& row : session.rows) {
         if (row.wants_logits) answer(session, row);
       }
     }
-    return {.values = logits_, .n_vocab = kStubVocabulary};
+    return {.values = logits_, .ends = ends_};
   }
 
   /// 0, 1, 13 masked; 2 = end; 3-7 begin a word; 8-12 continue one.
@@ -110,6 +111,7 @@ class StubNetwork final : public Network {
     for (const auto& [index, token] : target) tokens.push_back(token);
     const auto logits = stub_logits(seed_, n_visible, tokens);
     logits_.insert(logits_.end(), logits.begin(), logits.end());
+    ends_.push_back(logits_.size());
   }
 
   std::uint64_t seed_;
@@ -118,6 +120,7 @@ class StubNetwork final : public Network {
   int reserved_ = 0;
   std::map<int, TokenId> tokens_;  // by slot of the cache
   std::vector<float> logits_;
+  std::vector<std::size_t> ends_;
 };
 
 }  // namespace tandem::testing
