@@ -23,5 +23,6 @@ Command add_train(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_quantize(CLI::App& program);
 Command add_verify(CLI::App& program);
+Command add_trim_vocab(CLI::App& program);
 
 }  // namespace tandem

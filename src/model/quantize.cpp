@@ -4,72 +4,18 @@
 #include <ggml-cpp.h>
 #include <ggml.h>
 #include <gguf.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <span>
-#include <system_error>
 #include <vector>
 
 #include "model/gguf_file.h"
+#include "model/gguf_output.h"
 #include "model/weight_types.h"
 #include "tandem/error.h"
 
 namespace tandem {
 
 namespace {
-
-/// A file that takes its name only when it is complete and on the disk.
-class AtomicFile {
- public:
-  explicit AtomicFile(std::string path)
-      : path_(std::move(path)), temporary_(fmt::format("{}.tmp.{}", path_, ::getpid())) {
-    std::error_code unknown;
-    const auto status = std::filesystem::status(path_, unknown);
-    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-      // Renaming would put a file in the place of a device or a pipe.
-      throw Error(ErrorCode::kIo, fmt::format("{}: expected a regular file or a new name", path_));
-    }
-    file_ = std::fopen(temporary_.c_str(), "wbx");
-    if (file_ == nullptr) fail("create");
-  }
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() {
-    if (file_ == nullptr) return;
-    std::fclose(file_);
-    std::remove(temporary_.c_str());
-  }
-
-  void write(const void* data, std::size_t size) {
-    if (std::fwrite(data, 1, size, file_) != size) fail("write");
-  }
-
-  void commit() {
-    if (std::fflush(file_) != 0 || ::fsync(::fileno(file_)) != 0) fail("write");
-    if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename to");
-    std::fclose(file_);
-    file_ = nullptr;
-  }
-
- private:
-  [[noreturn]] void fail(const char* action) {
-    const std::string reason = std::generic_category().message(errno);
-    if (file_ != nullptr) {
-      std::fclose(file_);
-      std::remove(temporary_.c_str());
-      file_ = nullptr;
-    }
-    throw Error(ErrorCode::kIo, fmt::format("{}: cannot {} it: {}", path_, action, reason));
-  }
-
-  std::string path_;
-  std::string temporary_;
-  std::FILE* file_ = nullptr;
-};
 
 ggml_type parse_type(const std::string& name) {
   const auto type = find_weight_type(name);
@@ -132,12 +78,6 @@ std::vector<std::byte> convert(const StoredTensor& tensor, ggml_type type) {
   return converted;
 }
 
-void write_padded(AtomicFile& out, std::span<const std::byte> data, std::size_t alignment) {
-  out.write(data.data(), data.size());
-  const std::vector<std::byte> padding((alignment - data.size() % alignment) % alignment);
-  if (!padding.empty()) out.write(padding.data(), padding.size());
-}
-
 }  // namespace
 
 QuantizeResult quantize_file(const std::string& input, const std::string& output,
@@ -152,30 +92,21 @@ QuantizeResult quantize_file(const std::string& input, const std::string& output
       ggml_init({(file->tensors().size() + 1) * ggml_tensor_overhead(), nullptr, true}));
   const gguf_context_ptr header = describe_output(*file, type, context.get());
 
-  AtomicFile out(output);
-  std::vector<std::byte> meta(gguf_get_meta_size(header.get()));
-  gguf_get_meta_data(header.get(), meta.data());
-  out.write(meta.data(), meta.size());
-
+  GgufOutput out(output, header.get());
   QuantizeResult result;
   result.bytes_before = file->mapping().size();
-  const std::size_t alignment = gguf_get_alignment(header.get());
   std::size_t bytes_done = 0;
   for (const StoredTensor& tensor : file->tensors()) {
     if (is_matrix(tensor) && tensor.type != type) {
-      write_padded(out, convert(tensor, type), alignment);
+      out.write(convert(tensor, type));
       ++result.n_matrices;
     } else {
-      write_padded(out, tensor.data, alignment);
+      out.write(tensor.data);
     }
     bytes_done += tensor.data.size();
     if (progress) progress(static_cast<double>(bytes_done) / static_cast<double>(result.bytes_before));
   }
-  for (std::int64_t i = 0; i < gguf_get_n_tensors(header.get()); ++i) {
-    result.bytes_after += gguf_get_tensor_size(header.get(), i);
-  }
-  result.bytes_after += meta.size();
-  out.commit();
+  result.bytes_after = out.commit();
   return result;
 }
 

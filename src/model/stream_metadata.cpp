@@ -15,6 +15,8 @@ namespace {
 
 constexpr int kVersion = 1;
 constexpr float kMostPhi = 1 << 20;
+// Of a file whose vocabulary was cut, streaming or stock (model/trim_vocab.h).
+constexpr std::string_view kOriginalIds = "tandem.vocab.original_ids";
 
 [[noreturn]] void refuse(const GgufFile& file, const std::string& message) {
   throw Error(ErrorCode::kUnsupported, file.path() + ": " + message);
@@ -115,8 +117,9 @@ std::vector<TokenId> read_kept_ids(const GgufFile& file, int n_vocab) {
 
 std::optional<StreamMetadata> read_stream_metadata(const GgufFile& file, int n_vocab) {
   const std::vector<std::string> keys = file.keys();
-  if (std::none_of(keys.begin(), keys.end(),
-                   [](const std::string& key) { return key.starts_with("tandem."); })) {
+  if (std::none_of(keys.begin(), keys.end(), [](const std::string& key) {
+        return key.starts_with("tandem.") && key != kOriginalIds;
+      })) {
     return std::nullopt;
   }
   const auto version = file.integer("tandem.version");

@@ -49,6 +49,10 @@ std::filesystem::path fixture_path() {
   return std::filesystem::path(TANDEM_TEST_DIR) / "text" / "fixture.gguf";
 }
 
+std::filesystem::path byte_level_fixture_path() {
+  return std::filesystem::path(TANDEM_TEST_DIR) / "text" / "fixture-bytes.gguf";
+}
+
 TokenizerTables read_tables(const std::filesystem::path& path) {
   const std::unique_ptr<gguf_context, FreeGguf> gguf(gguf_init_from_file(path.c_str(), {true, nullptr}));
   if (gguf == nullptr) throw Error(ErrorCode::kBadFile, path.string() + ": not a GGUF file");
@@ -69,6 +73,32 @@ TokenizerTables read_tables(const std::filesystem::path& path) {
   return tables;
 }
 
+void write_vocabulary(const std::filesystem::path& from, const TokenizerTables& tables,
+                      const std::filesystem::path& to) {
+  const std::unique_ptr<gguf_context, FreeGguf> gguf(gguf_init_from_file(from.c_str(), {true, nullptr}));
+  const auto set_strings = [&](const char* key, const std::vector<std::string>& strings) {
+    std::vector<const char*> pointers;
+    for (const std::string& text : strings) pointers.push_back(text.c_str());
+    if (!strings.empty()) gguf_set_arr_str(gguf.get(), key, pointers.data(), pointers.size());
+  };
+  set_strings("tokenizer.ggml.tokens", tables.pieces);
+  set_strings("tokenizer.ggml.merges", tables.merges);
+  if (!tables.scores.empty()) {
+    gguf_set_arr_data(gguf.get(), "tokenizer.ggml.scores", GGUF_TYPE_FLOAT32, tables.scores.data(),
+                      tables.scores.size());
+  }
+  if (!tables.types.empty()) {
+    gguf_set_arr_data(gguf.get(), "tokenizer.ggml.token_type", GGUF_TYPE_INT32, tables.types.data(),
+                      tables.types.size());
+  }
+  for (const auto& [key, id] : tables.special_ids) {
+    gguf_set_val_u32(gguf.get(), key.c_str(), static_cast<std::uint32_t>(id));
+  }
+  if (!gguf_write_to_file(gguf.get(), to.c_str(), true)) {
+    throw Error(ErrorCode::kIo, to.string() + ": cannot write it");
+  }
+}
+
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path) {
   static std::map<std::filesystem::path, std::shared_ptr<const Vocabulary>> loaded;
   std::shared_ptr<const Vocabulary>& vocabulary = loaded[path];
@@ -86,7 +116,7 @@ std::vector<std::filesystem::path> vocabulary_paths() {
     }
     std::sort(found.begin(), found.end());
   }
-  found.insert(found.begin(), fixture_path());
+  found.insert(found.begin(), {fixture_path(), byte_level_fixture_path()});
   return found;
 }
 

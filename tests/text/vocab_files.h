@@ -11,15 +11,22 @@
 
 namespace tandem::testing {
 
+/// SentencePiece-like, with byte fallback.
 std::filesystem::path fixture_path();
+/// Byte-level, with a list of merges.
+std::filesystem::path byte_level_fixture_path();
 
 /// The tokenizer.* keys of a GGUF file, read with ggml's own reader.
 TokenizerTables read_tables(const std::filesystem::path& path);
 
+/// A copy of the vocabulary file `from` with other tables.
+void write_vocabulary(const std::filesystem::path& from, const TokenizerTables& tables,
+                      const std::filesystem::path& to);
+
 /// Loaded once per path: the large ones take a second.
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path);
 
-/// The fixture first, then those of $TANDEM_VOCAB_DIR whose tokenizer we support.
+/// The fixtures first, then those of $TANDEM_VOCAB_DIR whose tokenizer we support.
 std::vector<std::filesystem::path> vocabulary_paths();
 
 /// The lines of sentences.txt.
