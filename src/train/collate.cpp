@@ -72,11 +72,12 @@ void add_drafts(LaidOutExample& out, const TargetRows& rows, std::size_t first_r
 
 }  // namespace
 
-Collator::Collator(std::vector<Prompt> prompts, const TrainConfig& config)
+Collator::Collator(std::vector<Prompt> prompts, const TrainConfig& config, int window)
     : prompts_(std::move(prompts)),
       ks_(config.ks),
       boundary_(config.boundary),
-      target_start_(Position::from_doubled(static_cast<std::int32_t>(std::lround(2 * config.phi)))) {
+      target_start_(Position::from_doubled(static_cast<std::int32_t>(std::lround(2 * config.phi)))),
+      window_(window) {
   if (ks_.empty() || (!config.k_weights.empty() && config.k_weights.size() != ks_.size())) {
     throw Error(ErrorCode::kInvalidArgument, "training: expected one weight per k, got " +
                                                  std::to_string(ks_.size()) + " ks and " +
@@ -153,7 +154,7 @@ LaidOutExample Collator::lay_out(const Example& example, Random& random) const {
 Batch Collator::collate(std::span<const Example* const> examples, Random& random) const {
   std::vector<LaidOutExample> laid_out;
   for (const Example* example : examples) laid_out.push_back(lay_out(*example, random));
-  return pack(laid_out);
+  return pack(laid_out, window_);
 }
 
 Batch Collator::collate_at(std::span<const Example* const> examples, WaitK k) const {
@@ -163,22 +164,42 @@ Batch Collator::collate_at(std::span<const Example* const> examples, WaitK k) co
     draw.ks.assign(example->targets.size(), k);
     laid_out.push_back(lay_out(*example, draw, nullptr));
   }
-  return pack(laid_out);
+  return pack(laid_out, window_);
 }
 
-Batch pack(std::span<const LaidOutExample> examples) {
+namespace {
+
+/// Whether any two rows of the examples stand too far apart for the window.
+bool exceeds(std::span<const LaidOutExample> examples, int window) {
+  if (window == kNoWindow) return false;
+  for (const LaidOutExample& example : examples) {
+    for (const RowPlace& row : example.rows) {
+      if (row.position >= Position::whole(window)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+Batch pack(std::span<const LaidOutExample> examples, int window) {
   Batch batch;
   batch.n_sequences = static_cast<int>(examples.size());
   std::size_t n_places = 0;
   for (const LaidOutExample& example : examples) n_places = std::max(n_places, example.rows.size());
   batch.n_places = static_cast<int>(n_places);
   batch.mask.assign(examples.size() * n_places * n_places, -std::numeric_limits<float>::infinity());
+  if (exceeds(examples, window)) batch.window_mask = batch.mask;
 
   for (std::size_t sequence = 0; sequence < examples.size(); ++sequence) {
     const LaidOutExample& example = examples[sequence];
     for (std::size_t row = 0; row < example.rows.size(); ++row) {
       const std::size_t place = sequence * n_places + row;
       fill_mask({&example.rows[row], 1}, example.rows, {&batch.mask[place * n_places], example.rows.size()});
+      if (!batch.window_mask.empty()) {
+        fill_mask({&example.rows[row], 1}, example.rows,
+                  {&batch.window_mask[place * n_places], example.rows.size()}, window);
+      }
       if (example.labels[row] >= 0) {
         batch.label_rows.push_back(static_cast<std::int32_t>(batch.tokens.size()));
         batch.labels.push_back(example.labels[row]);

@@ -22,7 +22,8 @@ struct Batch {
   std::vector<std::int32_t> tokens;            // [rows]
   std::vector<std::int32_t> place;             // [rows]  sequence * n_places + slot
   std::vector<std::int32_t> doubled_position;  // [rows]
-  std::vector<float> mask;               // [n_sequences, n_places, n_places]  0 = visible, -inf = hidden
+  std::vector<float> mask;         // [n_sequences, n_places, n_places]  0 = visible, -inf = hidden
+  std::vector<float> window_mask;  // the same for layers with a sliding window; empty: no row is outside it
   std::vector<std::int32_t> label_rows;  // [labels]  rows that predict, ascending
   std::vector<std::int32_t> labels;      // [labels]  what they predict
 
@@ -38,9 +39,9 @@ struct LaidOutExample {
 
 class Collator {
  public:
-  /// `prompts` has one template per target language of the run. Throws Error{kInvalidArgument} for ks without
-  /// weights.
-  Collator(std::vector<Prompt> prompts, const TrainConfig& config);
+  /// `prompts` has one template per target language of the run; `window` is the network's sliding window in
+  /// positions, or kNoWindow. Throws Error{kInvalidArgument} for ks without weights.
+  Collator(std::vector<Prompt> prompts, const TrainConfig& config, int window = kNoWindow);
 
   /// Rows that an example takes at most: prompt, texts, and draft copies if there are any.
   int count_rows(const Example& example) const;
@@ -66,9 +67,10 @@ class Collator {
   std::vector<double> cumulative_k_weights_;
   BoundaryRows boundary_;
   Position target_start_;  // phi
+  int window_;
 };
 
 /// Packs laid-out examples into one batch.
-Batch pack(std::span<const LaidOutExample> examples);
+Batch pack(std::span<const LaidOutExample> examples, int window = kNoWindow);
 
 }  // namespace tandem

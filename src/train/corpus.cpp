@@ -60,9 +60,10 @@ std::vector<std::string_view> split_units(std::string_view text, WordUnit unit) 
 
 class CorpusBuilder {
  public:
-  CorpusBuilder(const TrainConfig& config, const Vocabulary& vocabulary)
+  CorpusBuilder(const TrainConfig& config, const Vocabulary& vocabulary, const Spelling& spelling)
       : config_(config),
         vocabulary_(vocabulary),
+        spelling_(spelling),
         word_tokens_(vocabulary),
         source_unit_(word_unit_of(config.source_language)) {
     for (const std::string& language : config.target_languages)
@@ -87,7 +88,10 @@ class CorpusBuilder {
     record.n_source_tokens = static_cast<std::uint16_t>(source_tokens_.size());
     record.n_source_words = static_cast<std::uint16_t>(source_word_rows_.size());
     for (const TextRow::Target& target : row.targets) {
-      tokenize_target(target);
+      if (!tokenize_target(target)) {
+        ++corpus_.n_unspelt_;
+        continue;
+      }
       if (source_tokens_.size() + target_tokens_.size() > static_cast<std::size_t>(config_.max_rows)) {
         ++corpus_.n_too_long_;
         continue;
@@ -110,7 +114,20 @@ class CorpusBuilder {
     }
   }
 
-  void tokenize_target(const TextRow::Target& target) {
+  /// Leaves target_tokens_ spelt with the pieces that may be written; false if that is not possible.
+  bool spell_target() {
+    if (spelling_.empty()) return true;
+    unspelt_tokens_.swap(target_tokens_);
+    target_tokens_.clear();
+    for (const TokenId token : unspelt_tokens_) {
+      const auto& pieces = spelling_[static_cast<std::size_t>(to_int(token))];
+      if (pieces.empty()) return false;
+      target_tokens_.insert(target_tokens_.end(), pieces.begin(), pieces.end());
+    }
+    return true;
+  }
+
+  bool tokenize_target(const TextRow::Target& target) {
     const WordUnit unit = target_units_[static_cast<std::size_t>(target.language)];
     const std::vector<std::string_view> words = split_words(target.text);
     target_tokens_.clear();
@@ -122,6 +139,7 @@ class CorpusBuilder {
         target_tokens_.insert(target_tokens_.end(), tokens.begin(), tokens.end());
       }
     }
+    if (!spell_target()) return false;
     WordTracker tracker(vocabulary_.pieces(), unit);
     target_words_.clear();
     for (const TokenId token : target_tokens_) {
@@ -130,6 +148,7 @@ class CorpusBuilder {
     }
     // Spaced: words are counted from 0; code points: as many as are complete.
     n_target_words_ = unit == WordUnit::kSpaced ? tracker.word() + 1 : tracker.word();
+    return true;
   }
 
   void append(const std::vector<TokenId>& tokens, const std::vector<int>& words) {
@@ -157,11 +176,12 @@ class CorpusBuilder {
 
   const TrainConfig& config_;
   const Vocabulary& vocabulary_;
+  const Spelling& spelling_;
   WordTokens word_tokens_;
   WordUnit source_unit_;
   std::vector<WordUnit> target_units_;
   Corpus corpus_;
-  std::vector<TokenId> source_tokens_, target_tokens_;  // of the row in hand, reused
+  std::vector<TokenId> source_tokens_, target_tokens_, unspelt_tokens_;  // of the row in hand, reused
   std::vector<int> source_word_rows_, target_words_;
   int n_target_words_ = 0;
 };
@@ -205,8 +225,9 @@ bool Corpus::has_language(int language) const {
                      [&](const TargetRecord& target) { return target.language == language; });
 }
 
-Corpus read_corpus(const TrainConfig& config, std::span<const DataFile> files, const Vocabulary& vocabulary) {
-  Corpus corpus = CorpusBuilder(config, vocabulary).build(files);
+Corpus read_corpus(const TrainConfig& config, std::span<const DataFile> files, const Vocabulary& vocabulary,
+                   const Spelling& spelling) {
+  Corpus corpus = CorpusBuilder(config, vocabulary, spelling).build(files);
   if (corpus.size() == 0) {
     const TextReport& report = corpus.text_report();
     throw Error(
@@ -216,6 +237,16 @@ Corpus read_corpus(const TrainConfig& config, std::span<const DataFile> files, c
                     report.n_lines, report.n_empty, corpus.n_too_long(), config.max_rows));
   }
   return corpus;
+}
+
+std::vector<std::int64_t> count_target_tokens(const Corpus& corpus, int n_ids) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(n_ids), 0);
+  for (std::size_t i = 0; i < corpus.size(); ++i) {
+    for (const TargetText& target : corpus.example(i).targets) {
+      for (const TokenId token : target.tokens) ++counts[static_cast<std::size_t>(to_int(token))];
+    }
+  }
+  return counts;
 }
 
 void check_every_language_has_text(const Corpus& corpus, const TrainConfig& config) {

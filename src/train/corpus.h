@@ -36,6 +36,8 @@ class Corpus {
   const TextReport& text_report() const { return text_report_; }
   /// Targets left out because source and target together have more than max_rows tokens.
   std::int64_t n_too_long() const { return n_too_long_; }
+  /// Targets left out because a token in them cannot be spelt with the kept pieces.
+  std::int64_t n_unspelt() const { return n_unspelt_; }
   std::size_t n_targets() const { return target_records_.size(); }
   /// Whether any target is in the language of that index.
   bool has_language(int language) const;
@@ -64,11 +66,19 @@ class Corpus {
   std::vector<std::uint16_t> words_;
   TextReport text_report_;
   std::int64_t n_too_long_ = 0;
+  std::int64_t n_unspelt_ = 0;
 };
 
-/// Reads and tokenises `files` (the train or dev files of `config`). Throws as read_parallel_text does, and
-/// Error{kBadFile} if no example is left.
-Corpus read_corpus(const TrainConfig& config, std::span<const DataFile> files, const Vocabulary& vocabulary);
+/// For each id of the vocabulary what it is written as in targets (text/spelling.h); empty: as it is.
+using Spelling = std::vector<std::vector<TokenId>>;
+
+/// Reads and tokenises `files` (the train or dev files of `config`). Targets with a token that has no
+/// spelling are left out. Throws as read_parallel_text does, and Error{kBadFile} if no example is left.
+Corpus read_corpus(const TrainConfig& config, std::span<const DataFile> files, const Vocabulary& vocabulary,
+                   const Spelling& spelling = {});
+
+/// How often each id occurs in the targets: [n_ids].
+std::vector<std::int64_t> count_target_tokens(const Corpus& corpus, int n_ids);
 
 /// Throws Error{kNotFound} for a target language without a single example.
 void check_every_language_has_text(const Corpus& corpus, const TrainConfig& config);

@@ -87,6 +87,13 @@ void set_streaming(gguf_context* file, const TrainConfig& config) {
   set_texts(file, "tandem.training.data_licences", config.licences);
 }
 
+void set_kept_ids(gguf_context* file, std::span<const TokenId> kept_ids) {
+  if (kept_ids.empty()) return;
+  std::vector<std::int32_t> ids;
+  for (const TokenId id : kept_ids) ids.push_back(to_int(id));
+  gguf_set_arr_data(file, "tandem.vocab.kept", GGUF_TYPE_INT32, ids.data(), ids.size());
+}
+
 std::size_t n_values(const NamedTensor& tensor) {
   std::size_t n = 1;
   for (const std::int64_t size : tensor.shape) n *= static_cast<std::size_t>(size);
@@ -103,7 +110,8 @@ void check_tensors(std::span<const NamedTensor> tensors, StoredType type, std::s
   for (const NamedTensor& tensor : tensors) {
     TANDEM_CHECK(!tensor.shape.empty() && tensor.shape.size() <= GGML_MAX_DIMS);
     TANDEM_CHECK(tensor.name.size() < GGML_MAX_NAME && names.insert(tensor.name).second);
-    if (tensor.name == "token_embd.weight" && static_cast<std::size_t>(tensor.shape.back()) != n_vocab) {
+    if (tensor.name == "token_embd.weight" && n_vocab > 0 &&
+        static_cast<std::size_t>(tensor.shape.back()) != n_vocab) {
       throw Error(ErrorCode::kInvalidArgument,
                   fmt::format("token_embd.weight: expected {} rows, one per piece, got {}", n_vocab,
                               tensor.shape.back()));
@@ -139,6 +147,22 @@ void write_tensor(AtomicFile& out, const NamedTensor& tensor, ggml_type type, st
   }
   const std::vector<char> padding(GGML_PAD(n_bytes, alignment) - n_bytes, '\0');
   out.write(padding);
+}
+
+void write_file(const std::string& path, gguf_context* file, std::span<const NamedTensor> tensors,
+                StoredType type) {
+  const ggml_context_ptr shapes(ggml_init({ggml_tensor_overhead() * (tensors.size() + 1), nullptr, true}));
+  for (const NamedTensor& tensor : tensors) {
+    ggml_tensor* shape = ggml_new_tensor(shapes.get(), type_in_file(tensor, type),
+                                         static_cast<int>(tensor.shape.size()), tensor.shape.data());
+    ggml_set_name(shape, tensor.name.c_str());
+    gguf_add_tensor(file, shape);
+  }
+  AtomicFile out(path);
+  write_metadata(out, file);
+  const std::size_t alignment = gguf_get_alignment(file);
+  for (const NamedTensor& tensor : tensors) write_tensor(out, tensor, type_in_file(tensor, type), alignment);
+  out.commit();
 }
 
 /// Keys of a file that was read, each checked for its type: ggml aborts on a wrong one.
@@ -206,19 +230,37 @@ void export_model(const std::string& path, const TrainConfig& config, const Toke
   set_streaming(file.get(), config);
   set_tokenizer(file.get(), tables);
 
-  const ggml_context_ptr shapes(ggml_init({ggml_tensor_overhead() * (tensors.size() + 1), nullptr, true}));
-  for (const NamedTensor& tensor : tensors) {
-    ggml_tensor* shape = ggml_new_tensor(shapes.get(), type_in_file(tensor, type),
-                                         static_cast<int>(tensor.shape.size()), tensor.shape.data());
-    ggml_set_name(shape, tensor.name.c_str());
-    gguf_add_tensor(file.get(), shape);
-  }
+  write_file(path, file.get(), tensors, type);
+}
 
-  AtomicFile out(path);
-  write_metadata(out, file.get());
-  const std::size_t alignment = gguf_get_alignment(file.get());
-  for (const NamedTensor& tensor : tensors) write_tensor(out, tensor, type_in_file(tensor, type), alignment);
-  out.commit();
+void export_adapter(const std::string& path, const TrainConfig& config, const AdapterFile& adapter,
+                    std::span<const NamedTensor> tensors, StoredType type) {
+  check_tensors(tensors, type, 0);
+  const gguf_context_ptr file(gguf_init_empty());
+  set_text(file.get(), "general.architecture", adapter.architecture);
+  set_text(file.get(), "general.type", "adapter");
+  set_text(file.get(), "general.name", std::filesystem::path(path).stem().string());
+  if (!adapter.base_name.empty()) set_text(file.get(), "general.base_model.0.name", adapter.base_name);
+  set_text(file.get(), "adapter.type", "lora");
+  gguf_set_val_f32(file.get(), "adapter.lora.alpha", static_cast<float>(adapter.alpha));
+  set_streaming(file.get(), config);
+  set_kept_ids(file.get(), adapter.kept_ids);
+  write_file(path, file.get(), tensors, type);
+}
+
+void export_tuned(const std::string& path, const TrainConfig& config, const std::string& base_path,
+                  std::span<const TokenId> kept_ids, std::span<const NamedTensor> tensors, StoredType type) {
+  const gguf_context_ptr base(gguf_init_from_file(base_path.c_str(), {true, nullptr}));
+  if (!base) throw Error(ErrorCode::kBadFile, fmt::format("{}: expected a GGUF file", base_path));
+  const gguf_context_ptr file(gguf_init_empty());
+  gguf_set_kv(file.get(), base.get());
+  const std::int64_t tokens = gguf_find_key(base.get(), "tokenizer.ggml.tokens");
+  check_tensors(tensors, type, tokens < 0 ? 0 : gguf_get_arr_n(base.get(), tokens));
+  set_text(file.get(), "general.name", std::filesystem::path(path).stem().string());
+  set_count(file.get(), "general.file_type", type == StoredType::kFloat16 ? 1 : 0);
+  set_streaming(file.get(), config);
+  set_kept_ids(file.get(), kept_ids);
+  write_file(path, file.get(), tensors, type);
 }
 
 void export_vocabulary(const std::string& path, const TokenizerTables& tables) {

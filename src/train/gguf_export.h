@@ -33,6 +33,23 @@ enum class StoredType { kFloat32, kFloat16 };  // of matrices; vectors (norms) a
 void export_model(const std::string& path, const TrainConfig& config, const TokenizerTables& tables,
                   std::span<const NamedTensor> tensors, StoredType type);
 
+/// A LoRA adapter in llama.cpp's layout (tensors "<name>.lora_a", "<name>.lora_b"), with the `tandem.*` keys
+/// that make the base stream.
+struct AdapterFile {
+  std::string architecture;  // of the base
+  std::string base_name;     // general.name of the base; may be empty
+  double alpha = 0.0;
+  std::vector<TokenId> kept_ids;  // ascending; empty: all
+};
+/// Throws as export_model.
+void export_adapter(const std::string& path, const TrainConfig& config, const AdapterFile& adapter,
+                    std::span<const NamedTensor> tensors, StoredType type);
+
+/// The base at `base_path` with all of `tensors` in place of its own, and how it streams. Throws as
+/// export_model, and Error{kBadFile} for a base that cannot be read.
+void export_tuned(const std::string& path, const TrainConfig& config, const std::string& base_path,
+                  std::span<const TokenId> kept_ids, std::span<const NamedTensor> tensors, StoredType type);
+
 /// Writes a GGUF that has the vocabulary alone, as llama.cpp's own vocabulary files.
 void export_vocabulary(const std::string& path, const TokenizerTables& tables);
 

@@ -114,50 +114,75 @@ TANDEM_INLINE void rms_norm_backward_rows(const RmsNormBackwardKernel& k, RowRan
   }
 }
 
-template <class T>
-TANDEM_INLINE void swiglu_rows(const SwigluKernel& k, RowRange rows) {
-  const std::int64_t n = k.width;
+/// x * sigmoid(z(x)): what the two activations have in common, z and its slope.
+template <GateActivation kActivation>
+TANDEM_INLINE float inner_of(float x) {
+  if constexpr (kActivation == GateActivation::kSilu) return x;
+  return 1.59576912F * (x + 0.044715F * x * x * x);
+}
+template <GateActivation kActivation>
+TANDEM_INLINE float inner_slope_of(float x) {
+  if constexpr (kActivation == GateActivation::kSilu) return 1.0F;
+  return 1.59576912F * (1.0F + 3.0F * 0.044715F * x * x);
+}
+TANDEM_INLINE float sigmoid(float z) {
+  return 1.0F / (1.0F + fast_exp(std::min(-z, 80.0F)));
+}
+
+template <class T, GateActivation kActivation>
+TANDEM_INLINE void gate_rows(const GateKernel& k, RowRange rows) {
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-    const T* gate = static_cast<const T*>(k.gate_up) + row * 2 * n;
-    const T* up = gate + n;
-    T* out = static_cast<T*>(k.out) + row * n;
+    const T* gate = static_cast<const T*>(k.gate) + row * k.stride;
+    const T* up = static_cast<const T*>(k.up) + row * k.stride;
+    T* out = static_cast<T*>(k.out) + row * k.width;
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t i = 0; i < k.width; ++i) {
       const float g = load(gate[i]);
-      store(g / (1.0F + fast_exp(std::min(-g, 80.0F))) * load(up[i]), out[i]);
+      store(g * sigmoid(inner_of<kActivation>(g)) * load(up[i]), out[i]);
     }
   }
 }
 
-template <class T>
-TANDEM_INLINE void swiglu_backward_rows(const SwigluBackwardKernel& k, RowRange rows) {
-  const std::int64_t n = k.width;
+template <class T, GateActivation kActivation>
+TANDEM_INLINE void gate_backward_rows(const GateBackwardKernel& k, RowRange rows) {
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-    const T* gate = static_cast<const T*>(k.gate_up) + row * 2 * n;
-    const T* up = gate + n;
-    const T* d_out = static_cast<const T*>(k.d_out) + row * n;
-    T* d_gate = static_cast<T*>(k.d_gate_up) + row * 2 * n;
-    T* d_up = d_gate + n;
+    const T* gate = static_cast<const T*>(k.gate) + row * k.stride;
+    const T* up = static_cast<const T*>(k.up) + row * k.stride;
+    const T* d_out = static_cast<const T*>(k.d_out) + row * k.width;
+    T* d_gate = static_cast<T*>(k.d_gate) + row * k.stride;
+    T* d_up = static_cast<T*>(k.d_up) + row * k.stride;
 #pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t i = 0; i < k.width; ++i) {
       const float g = load(gate[i]), d = load(d_out[i]);
-      const float sigmoid = 1.0F / (1.0F + fast_exp(std::min(-g, 80.0F)));
-      store(d * g * sigmoid, d_up[i]);
-      store(d * load(up[i]) * sigmoid * (1.0F + g * (1.0F - sigmoid)), d_gate[i]);
+      const float s = sigmoid(inner_of<kActivation>(g));
+      store(d * g * s, d_up[i]);
+      store(d * load(up[i]) * s * (1.0F + g * inner_slope_of<kActivation>(g) * (1.0F - s)), d_gate[i]);
     }
   }
 }
 
-/// out = in rotated by +angle (direction 1) or -angle (direction -1).
+/// The first n_rotated dimensions of a head turned by +angle (direction 1) or -angle (-1), the others copied.
 template <class T>
-TANDEM_INLINE void rotate(const T* in, T* out, const float* cosine, const float* sine, std::int64_t head_dim,
-                          float direction) {
+TANDEM_INLINE void rotate_neighbours(const T* in, T* out, const float* cosine, const float* sine,
+                                     std::int64_t n_rotated, float direction) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < head_dim / 2; ++i) {
+  for (std::int64_t i = 0; i < n_rotated / 2; ++i) {
     const float a = load(in[2 * i]), b = load(in[2 * i + 1]);
     const float s = direction * sine[i];
     store(a * cosine[i] - b * s, out[2 * i]);
     store(a * s + b * cosine[i], out[2 * i + 1]);
+  }
+}
+template <class T>
+TANDEM_INLINE void rotate_halves(const T* in, T* out, const float* cosine, const float* sine,
+                                 std::int64_t n_rotated, float direction) {
+  const std::int64_t half = n_rotated / 2;
+#pragma omp simd
+  for (std::int64_t i = 0; i < half; ++i) {
+    const float a = load(in[i]), b = load(in[i + half]);
+    const float s = direction * sine[i];
+    store(a * cosine[i] - b * s, out[i]);
+    store(a * s + b * cosine[i], out[i + half]);
   }
 }
 
@@ -165,7 +190,8 @@ enum class Direction { kScatter, kGather };
 
 template <class T, Direction kDirection>
 TANDEM_INLINE void move_heads(const HeadsKernel& k, RowRange rows) {
-  const std::int64_t half = k.head_dim / 2;
+  const std::int64_t half = k.n_rotated / 2;
+  constexpr float kDirectionSign = kDirection == Direction::kScatter ? 1.0F : -1.0F;
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
     const std::int64_t sequence = k.place[row] / k.n_places, place = k.place[row] % k.n_places;
     for (std::int64_t head = 0; head < k.n_heads; ++head) {
@@ -174,11 +200,15 @@ TANDEM_INLINE void move_heads(const HeadsKernel& k, RowRange rows) {
           static_cast<T*>(k.padded) + ((sequence * k.n_heads + head) * k.n_places + place) * k.head_dim;
       const T* in = kDirection == Direction::kScatter ? packed : padded;
       T* out = kDirection == Direction::kScatter ? padded : packed;
-      if (k.cosine == nullptr) {
-        std::memcpy(out, in, static_cast<std::size_t>(k.head_dim) * sizeof(T));
+      const std::int64_t n_rotated = k.cosine == nullptr ? 0 : k.n_rotated;
+      std::memcpy(out + n_rotated, in + n_rotated,
+                  static_cast<std::size_t>(k.head_dim - n_rotated) * sizeof(T));
+      if (n_rotated == 0) continue;
+      const float *cosine = k.cosine + row * half, *sine = k.sine + row * half;
+      if (k.pairs == RotatedPairs::kNeighbours) {
+        rotate_neighbours(in, out, cosine, sine, n_rotated, kDirectionSign);
       } else {
-        rotate(in, out, k.cosine + row * half, k.sine + row * half, k.head_dim,
-               kDirection == Direction::kScatter ? 1.0F : -1.0F);
+        rotate_halves(in, out, cosine, sine, n_rotated, kDirectionSign);
       }
     }
   }
@@ -272,14 +302,26 @@ TANDEM_CLONES void rms_norm_backward(const RmsNormBackwardKernel& kernel, RowRan
                                        : rms_norm_backward_rows<Bfloat16>(kernel, rows, d_gain);
 }
 
-TANDEM_CLONES void swiglu_forward(const SwigluKernel& kernel, RowRange rows) {
-  kernel.type == ElementType::kFloat32 ? swiglu_rows<float>(kernel, rows)
-                                       : swiglu_rows<Bfloat16>(kernel, rows);
+TANDEM_CLONES void gate_forward(const GateKernel& kernel, RowRange rows) {
+  const bool is_float = kernel.type == ElementType::kFloat32;
+  if (kernel.activation == GateActivation::kSilu) {
+    is_float ? gate_rows<float, GateActivation::kSilu>(kernel, rows)
+             : gate_rows<Bfloat16, GateActivation::kSilu>(kernel, rows);
+  } else {
+    is_float ? gate_rows<float, GateActivation::kGelu>(kernel, rows)
+             : gate_rows<Bfloat16, GateActivation::kGelu>(kernel, rows);
+  }
 }
 
-TANDEM_CLONES void swiglu_backward(const SwigluBackwardKernel& kernel, RowRange rows) {
-  kernel.type == ElementType::kFloat32 ? swiglu_backward_rows<float>(kernel, rows)
-                                       : swiglu_backward_rows<Bfloat16>(kernel, rows);
+TANDEM_CLONES void gate_backward(const GateBackwardKernel& kernel, RowRange rows) {
+  const bool is_float = kernel.type == ElementType::kFloat32;
+  if (kernel.activation == GateActivation::kSilu) {
+    is_float ? gate_backward_rows<float, GateActivation::kSilu>(kernel, rows)
+             : gate_backward_rows<Bfloat16, GateActivation::kSilu>(kernel, rows);
+  } else {
+    is_float ? gate_backward_rows<float, GateActivation::kGelu>(kernel, rows)
+             : gate_backward_rows<Bfloat16, GateActivation::kGelu>(kernel, rows);
+  }
 }
 
 TANDEM_CLONES void scatter_heads(const HeadsKernel& kernel, RowRange rows) {

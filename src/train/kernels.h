@@ -49,25 +49,38 @@ struct RmsNormBackwardKernel {
 /// Adds the range's share of the gain's gradient to d_gain [width].
 void rms_norm_backward(const RmsNormBackwardKernel& kernel, RowRange rows, float* d_gain);
 
-/// out = silu(gate) * up, with gate and up side by side.
-struct SwigluKernel {
-  ElementType type;
-  std::int64_t width;   // of out
-  const void* gate_up;  // [rows, 2 * width]
-  void* out;            // [rows, width]
+enum class GateActivation {
+  kSilu,  // x * sigmoid(x)
+  kGelu,  // its tanh form: x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))
 };
-void swiglu_forward(const SwigluKernel& kernel, RowRange rows);
-struct SwigluBackwardKernel {
-  ElementType type;
-  std::int64_t width;
-  const void* gate_up;  // [rows, 2 * width]
-  const void* d_out;    // [rows, width]
-  void* d_gate_up;      // [rows, 2 * width]
-};
-void swiglu_backward(const SwigluBackwardKernel& kernel, RowRange rows);
 
-/// Rows of a packed batch <-> padded heads, with the rotation by position (interleaved pairs 2i, 2i+1) on the
-/// way.
+/// out = activation(gate) * up. Rows of gate and of up begin `stride` elements apart (they may lie side by
+/// side in one product's output).
+struct GateKernel {
+  ElementType type;
+  GateActivation activation;
+  std::int64_t width, stride;
+  const void *gate, *up;  // [rows, width]
+  void* out;              // [rows, width], dense
+};
+void gate_forward(const GateKernel& kernel, RowRange rows);
+struct GateBackwardKernel {
+  ElementType type;
+  GateActivation activation;
+  std::int64_t width, stride;
+  const void *gate, *up;
+  const void* d_out;    // [rows, width], dense
+  void *d_gate, *d_up;  // as gate and up
+};
+void gate_backward(const GateBackwardKernel& kernel, RowRange rows);
+
+enum class RotatedPairs {
+  kNeighbours,  // dimensions 2i and 2i + 1
+  kHalves,      // i and i + n_rotated / 2
+};
+
+/// Rows of a packed batch <-> padded heads, with the rotation by position on the way: the first n_rotated
+/// dimensions of each head, in pairs.
 ///   packed  [rows, n_slices, head_dim]           row r of sequence s at place p: place[r] = s * n_places + p
 ///   padded  [sequences, n_heads, n_places, head_dim]
 /// Slices first_slice .. first_slice + n_heads - 1 of the packed rows are the heads.
@@ -75,7 +88,9 @@ struct HeadsKernel {
   ElementType type;
   std::int64_t n_slices, first_slice, n_heads, head_dim, n_places;
   const std::int32_t* place;  // [rows]
-  const float* cosine;        // [rows, head_dim / 2]; null: no rotation
+  RotatedPairs pairs;
+  std::int64_t n_rotated;
+  const float* cosine;  // [rows, n_rotated / 2]; null: no rotation
   const float* sine;
   void* packed;
   void* padded;

@@ -30,6 +30,26 @@ void for_rows(std::int64_t n_rows, std::int64_t elements_per_row, const F& work)
   });
 }
 
+struct GatePair {
+  at::Tensor gate, up;  // [rows, width], of one stride
+};
+
+void run_gate(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& out,
+              GateActivation activation) {
+  const GateKernel kernel{element_type(out), activation,    out.size(1),   gate.stride(0),
+                          gate.data_ptr(),   up.data_ptr(), out.data_ptr()};
+  for_rows(out.size(0), out.size(1), [&](RowRange rows) { gate_forward(kernel, rows); });
+}
+
+void run_gate_backward(const GatePair& in, const at::Tensor& d_out, const GatePair& gradient,
+                       GateActivation activation) {
+  const GateBackwardKernel kernel{
+      element_type(d_out),   activation,       d_out.size(1),    in.gate.stride(0),
+      in.gate.data_ptr(),    in.up.data_ptr(), d_out.data_ptr(), gradient.gate.data_ptr(),
+      gradient.up.data_ptr()};
+  for_rows(d_out.size(0), d_out.size(1), [&](RowRange rows) { gate_backward(kernel, rows); });
+}
+
 class AddRmsNorm : public torch::autograd::Function<AddRmsNorm> {
  public:
   static variable_list forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& delta,
@@ -85,35 +105,62 @@ class AddRmsNorm : public torch::autograd::Function<AddRmsNorm> {
         rms_norm_backward(kernel, rows, d_gains.data_ptr<float>() + slice * width);
       }
     });
-    return {d_x, d_delta, d_gains.sum(0), at::Tensor(), at::Tensor()};
+    return {d_x, d_delta, gain.requires_grad() ? d_gains.sum(0) : at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
-class Swiglu : public torch::autograd::Function<Swiglu> {
+/// Gate and up side by side in one tensor.
+class GateHalves : public torch::autograd::Function<GateHalves> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate_up, GateActivation activation) {
     const std::int64_t n_rows = gate_up.size(0), width = gate_up.size(1) / 2;
     at::Tensor out = at::empty({n_rows, width}, gate_up.options());
-    const SwigluKernel kernel{element_type(gate_up), width, gate_up.data_ptr(), out.data_ptr()};
-    for_rows(n_rows, width, [&](RowRange rows) { swiglu_forward(kernel, rows); });
+    run_gate(gate_up.narrow(1, 0, width), gate_up.narrow(1, width, width), out, activation);
     context->save_for_backward({gate_up});
+    context->saved_data["activation"] = static_cast<std::int64_t>(activation);
     return out;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor gate_up = context->get_saved_variables()[0];
-    const at::Tensor d_out = gradients[0].contiguous();
+    const std::int64_t width = gate_up.size(1) / 2;
     at::Tensor d_gate_up = at::empty_like(gate_up);
-    const SwigluBackwardKernel kernel{element_type(gate_up), d_out.size(1), gate_up.data_ptr(),
-                                      d_out.data_ptr(), d_gate_up.data_ptr()};
-    for_rows(d_out.size(0), d_out.size(1), [&](RowRange rows) { swiglu_backward(kernel, rows); });
-    return {d_gate_up};
+    run_gate_backward({gate_up.narrow(1, 0, width), gate_up.narrow(1, width, width)},
+                      gradients[0].contiguous(),
+                      {d_gate_up.narrow(1, 0, width), d_gate_up.narrow(1, width, width)},
+                      static_cast<GateActivation>(context->saved_data["activation"].toInt()));
+    return {d_gate_up, at::Tensor()};
+  }
+};
+
+class Gate : public torch::autograd::Function<Gate> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& gate, const at::Tensor& up,
+                            GateActivation activation) {
+    TANDEM_CHECK(gate.is_contiguous() && up.is_contiguous() && gate.sizes() == up.sizes());
+    at::Tensor out = at::empty_like(gate);
+    run_gate(gate, up, out, activation);
+    context->save_for_backward({gate, up});
+    context->saved_data["activation"] = static_cast<std::int64_t>(activation);
+    return out;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    at::Tensor d_gate = at::empty_like(saved[0]), d_up = at::empty_like(saved[1]);
+    run_gate_backward({saved[0], saved[1]}, gradients[0].contiguous(), {d_gate, d_up},
+                      static_cast<GateActivation>(context->saved_data["activation"].toInt()));
+    return {d_gate, d_up, at::Tensor()};
   }
 };
 
 /// One of q, k, v: `first` .. of `n_slices` head-sized slices of a packed row.
+struct Turn {
+  at::Tensor cosine, sine;  // undefined: none
+  RotatedPairs pairs = RotatedPairs::kNeighbours;
+};
 HeadsKernel heads_kernel(const at::Tensor& packed, std::int64_t first, const at::Tensor& padded,
-                         const at::Tensor& place, const at::Tensor& cosine, const at::Tensor& sine) {
+                         const at::Tensor& place, const Turn& turn) {
   const std::int64_t head_dim = padded.size(3);
   const std::int64_t n_slices = packed.size(1) / head_dim;
   return {element_type(packed),
@@ -123,8 +170,10 @@ HeadsKernel heads_kernel(const at::Tensor& packed, std::int64_t first, const at:
           head_dim,
           padded.size(2),
           place.data_ptr<std::int32_t>(),
-          cosine.defined() ? cosine.data_ptr<float>() : nullptr,
-          sine.defined() ? sine.data_ptr<float>() : nullptr,
+          turn.pairs,
+          turn.cosine.defined() ? 2 * turn.cosine.size(1) : 0,
+          turn.cosine.defined() ? turn.cosine.data_ptr<float>() : nullptr,
+          turn.sine.defined() ? turn.sine.data_ptr<float>() : nullptr,
           packed.data_ptr(),
           padded.data_ptr()};
 }
@@ -146,9 +195,9 @@ class SplitHeads : public torch::autograd::Function<SplitHeads> {
     at::Tensor q = at::zeros({n_sequences, n_heads, n_places, head_dim}, qkv.options());
     at::Tensor k = at::zeros({n_sequences, n_kv_heads, n_places, head_dim}, qkv.options());
     at::Tensor v = at::zeros_like(k);
-    scatter(heads_kernel(qkv, 0, q, place, cosine, sine), n_rows);
-    scatter(heads_kernel(qkv, n_heads, k, place, cosine, sine), n_rows);
-    scatter(heads_kernel(qkv, n_heads + n_kv_heads, v, place, {}, {}), n_rows);
+    scatter(heads_kernel(qkv, 0, q, place, {cosine, sine}), n_rows);
+    scatter(heads_kernel(qkv, n_heads, k, place, {cosine, sine}), n_rows);
+    scatter(heads_kernel(qkv, n_heads + n_kv_heads, v, place, {}), n_rows);
     context->save_for_backward({place, cosine, sine});
     return {q, k, v};
   }
@@ -160,10 +209,38 @@ class SplitHeads : public torch::autograd::Function<SplitHeads> {
                      v = gradients[2].contiguous();
     const std::int64_t n_rows = place.size(0), n_heads = q.size(1), n_kv_heads = k.size(1);
     at::Tensor d_qkv = at::empty({n_rows, (n_heads + 2 * n_kv_heads) * q.size(3)}, q.options());
-    gather(heads_kernel(d_qkv, 0, q, place, cosine, sine), n_rows);
-    gather(heads_kernel(d_qkv, n_heads, k, place, cosine, sine), n_rows);
-    gather(heads_kernel(d_qkv, n_heads + n_kv_heads, v, place, {}, {}), n_rows);
+    gather(heads_kernel(d_qkv, 0, q, place, {cosine, sine}), n_rows);
+    gather(heads_kernel(d_qkv, n_heads, k, place, {cosine, sine}), n_rows);
+    gather(heads_kernel(d_qkv, n_heads + n_kv_heads, v, place, {}), n_rows);
     return {d_qkv, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+class PlaceHeads : public torch::autograd::Function<PlaceHeads> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& packed, const AttentionPlaces& places,
+                            std::int64_t n_heads) {
+    const std::int64_t head_dim = packed.size(1) / n_heads;
+    at::Tensor padded = at::zeros({places.n_sequences, n_heads, places.n_places, head_dim}, packed.options());
+    const Turn turn{places.cosine, places.sine, places.pairs};
+    scatter(heads_kernel(packed, 0, padded, places.place, turn), packed.size(0));
+    const at::Tensor none = at::empty({0}, at::kFloat);
+    context->save_for_backward(
+        {places.place, turn.cosine.defined() ? turn.cosine : none, turn.sine.defined() ? turn.sine : none});
+    context->saved_data["pairs"] = static_cast<std::int64_t>(places.pairs);
+    return padded;
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor& place = saved[0];
+    const bool turns = saved[1].numel() > 0;
+    const Turn turn{turns ? saved[1] : at::Tensor(), turns ? saved[2] : at::Tensor(),
+                    static_cast<RotatedPairs>(context->saved_data["pairs"].toInt())};
+    const at::Tensor d_padded = gradients[0].contiguous();
+    at::Tensor d_packed = at::empty({place.size(0), d_padded.size(1) * d_padded.size(3)}, d_padded.options());
+    gather(heads_kernel(d_packed, 0, d_padded, place, turn), place.size(0));
+    return {d_packed, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -172,7 +249,7 @@ class MergeHeads : public torch::autograd::Function<MergeHeads> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& padded, const at::Tensor& place) {
     TANDEM_CHECK(padded.is_contiguous());
     at::Tensor packed = at::empty({place.size(0), padded.size(1) * padded.size(3)}, padded.options());
-    gather(heads_kernel(packed, 0, padded, place, {}, {}), place.size(0));
+    gather(heads_kernel(packed, 0, padded, place, {}), place.size(0));
     context->save_for_backward({place});
     context->saved_data["sizes"] = padded.sizes().vec();
     return packed;
@@ -182,7 +259,7 @@ class MergeHeads : public torch::autograd::Function<MergeHeads> {
     const at::Tensor place = context->get_saved_variables()[0];
     const at::Tensor d_packed = gradients[0].contiguous();
     at::Tensor d_padded = at::zeros(context->saved_data["sizes"].toIntVector(), d_packed.options());
-    scatter(heads_kernel(d_packed, 0, d_padded, place, {}, {}), place.size(0));
+    scatter(heads_kernel(d_packed, 0, d_padded, place, {}), place.size(0));
     return {d_padded, at::Tensor()};
   }
 };
@@ -256,8 +333,12 @@ NormOutput add_rms_norm(const at::Tensor& x, const at::Tensor& delta, const at::
   return delta.defined() ? NormOutput{out[0], out[1]} : NormOutput{x, out[0]};
 }
 
-at::Tensor swiglu(const at::Tensor& gate_up) {
-  return Swiglu::apply(gate_up.contiguous());
+at::Tensor gate_halves(const at::Tensor& gate_up, GateActivation activation) {
+  return GateHalves::apply(gate_up.contiguous(), activation);
+}
+
+at::Tensor gate(const at::Tensor& gate, const at::Tensor& up, GateActivation activation) {
+  return Gate::apply(gate.contiguous(), up.contiguous(), activation);
 }
 
 Heads split_heads(const at::Tensor& qkv, const AttentionPlaces& places, std::int64_t n_heads,
@@ -266,6 +347,10 @@ Heads split_heads(const at::Tensor& qkv, const AttentionPlaces& places, std::int
   const variable_list heads =
       SplitHeads::apply(qkv.contiguous(), places.place, places.cosine, places.sine, at::IntArrayRef(sizes));
   return {heads[0], heads[1], heads[2]};
+}
+
+at::Tensor place_heads(const at::Tensor& packed, const AttentionPlaces& places, std::int64_t n_heads) {
+  return PlaceHeads::apply(packed.contiguous(), places, n_heads);
 }
 
 at::Tensor merge_heads(const at::Tensor& padded, const AttentionPlaces& places) {

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "train/kernels.h"
+
 namespace tandem {
 
 struct NormOutput {
@@ -19,14 +21,17 @@ struct NormOutput {
 NormOutput add_rms_norm(const at::Tensor& x, const at::Tensor& delta, const at::Tensor& gain, float epsilon,
                         at::ScalarType type);
 
-/// silu(gate) * up;  gate_up [rows, 2 * width] -> [rows, width].
-at::Tensor swiglu(const at::Tensor& gate_up);
+/// activation(gate) * up;  gate_up [rows, 2 * width] -> [rows, width].
+at::Tensor gate_halves(const at::Tensor& gate_up, GateActivation activation);
+/// The same with gate and up [rows, width] apart.
+at::Tensor gate(const at::Tensor& gate, const at::Tensor& up, GateActivation activation);
 
 /// Where the packed rows of a batch stand in the padded squares of attention, and their rotation.
 struct AttentionPlaces {
   std::int64_t n_sequences = 0, n_places = 0;
   at::Tensor place;         // [rows] int32, see Batch::place
-  at::Tensor cosine, sine;  // [rows, head_dim / 2] f32
+  at::Tensor cosine, sine;  // [rows, n_rotated / 2] f32; undefined: no rotation
+  RotatedPairs pairs = RotatedPairs::kNeighbours;
 };
 
 struct Heads {
@@ -37,6 +42,9 @@ struct Heads {
 /// zeros.
 Heads split_heads(const at::Tensor& qkv, const AttentionPlaces& places, std::int64_t n_heads,
                   std::int64_t n_kv_heads);
+/// packed [rows, n_heads * head_dim] -> [sequences, n_heads, n_places, head_dim], rotated unless `places` has
+/// no rotation.
+at::Tensor place_heads(const at::Tensor& packed, const AttentionPlaces& places, std::int64_t n_heads);
 /// padded [sequences, n_heads, n_places, head_dim] -> [rows, n_heads * head_dim].
 at::Tensor merge_heads(const at::Tensor& padded, const AttentionPlaces& places);
 

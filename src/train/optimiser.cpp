@@ -48,7 +48,7 @@ double learning_rate_at(const TrainConfig& config, std::int64_t step) {
   return config.learning_rate * (1.0 - (1.0 - config.final_rate) * done);
 }
 
-Optimiser::Optimiser(Decoder& decoder, const TrainConfig& config)
+Optimiser::Optimiser(TrainableDecoder& decoder, const TrainConfig& config)
     : decoder_(decoder),
       config_(config),
       first_moments_(at::zeros_like(decoder.flat())),

@@ -13,8 +13,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "train/decoder.h"
 #include "train/train_config.h"
+#include "train/trainable_decoder.h"
 
 namespace tandem {
 
@@ -25,7 +25,7 @@ double learning_rate_at(const TrainConfig& config, std::int64_t step);
 class Optimiser {
  public:
   /// `decoder` must outlive the optimiser.
-  Optimiser(Decoder& decoder, const TrainConfig& config);
+  Optimiser(TrainableDecoder& decoder, const TrainConfig& config);
 
   /// One step from the decoder's gradients, which are clipped to a norm of clip_norm and are zero afterwards.
   /// Returns the norm before clipping.
@@ -48,7 +48,7 @@ class Optimiser {
                    std::int64_t step);
   void muon(double rate, double gradient_scale);
 
-  Decoder& decoder_;
+  TrainableDecoder& decoder_;
   TrainConfig config_;
   at::Tensor first_moments_, second_moments_, average_;
   std::vector<MatrixGroup> groups_;

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "tandem/error.h"
-#include "train/config_reader.h"
+#include "train/toml_section.h"
 
 namespace tandem {
 namespace {
@@ -40,7 +40,7 @@ ConfigFile parse(const std::string& path) {
   }
 }
 
-void reject_repeated(const ConfigReader& section, const std::string& key,
+void reject_repeated(const TomlSection& section, const std::string& key,
                      const std::vector<std::string>& values) {
   std::set<std::string> seen;
   for (const std::string& value : values) {
@@ -50,7 +50,7 @@ void reject_repeated(const ConfigReader& section, const std::string& key,
 
 DataFile read_data_file(const ConfigFile& file, const std::string& name, const toml::table& table,
                         const std::vector<std::string>& languages) {
-  ConfigReader entry(file.path, name, table);
+  TomlSection entry(file.path, name, table);
   DataFile data;
   entry.read_text("tsv", data.tsv);
   entry.read_text("source", data.source);
@@ -78,7 +78,7 @@ DataFile read_data_file(const ConfigFile& file, const std::string& name, const t
   return data;
 }
 
-void read_data_files(const ConfigFile& file, ConfigReader& section, const std::string& key,
+void read_data_files(const ConfigFile& file, TomlSection& section, const std::string& key,
                      const std::vector<std::string>& languages, std::vector<DataFile>& files) {
   const toml::node* node = section.find(key);
   if (node == nullptr) return;
@@ -95,7 +95,7 @@ void read_data_files(const ConfigFile& file, ConfigReader& section, const std::s
   }
 }
 
-void read_data(const ConfigFile& file, ConfigReader section, TrainConfig& config) {
+void read_data(const ConfigFile& file, TomlSection section, TrainConfig& config) {
   section.read_text("source_language", config.source_language);
   section.read_texts("target_languages", config.target_languages);
   if (config.target_languages.empty()) section.fail("target_languages", "expected at least one language");
@@ -109,14 +109,44 @@ void read_data(const ConfigFile& file, ConfigReader section, TrainConfig& config
   section.reject_unknown();
 }
 
-void read_vocabulary(ConfigReader section, TrainConfig& config) {
+void read_vocabulary(TomlSection section, TrainConfig& config) {
   section.read_integer("size", config.vocabulary_size, 300, 1000000);  // 256 bytes, specials, and some pieces
   section.read_real("character_coverage", config.character_coverage, 0.9, 1.0);
   section.read_integer("sentences", config.vocabulary_sentences, 1, 100000000);
   section.reject_unknown();
 }
 
-void read_prompt(ConfigReader section, TrainConfig& config) {
+void read_base(const ConfigFile& file, TomlSection section, TrainConfig& config) {
+  BaseOptions base;
+  section.read_text("model", base.model);
+  section.read_text("start_adapter", base.start_adapter);
+  section.read_integer("kept_pieces", base.kept_pieces, 0, kMost);
+  section.read_flag("recompute_activations", base.recompute_activations);
+  section.reject_unknown();
+  if (base.model.empty()) section.fail("model", "expected the GGUF file of the model to go on from");
+  base.model = file.resolve(base.model);
+  base.start_adapter = file.resolve(base.start_adapter);
+  config.base = base;
+}
+
+void read_lora(TomlSection section, TrainConfig& config) {
+  AdapterShape lora;
+  section.read_integer("rank", lora.rank, 1, 4096);
+  lora.alpha = lora.rank;
+  section.read_real("alpha", lora.alpha, 1e-3, 1e6);
+  section.read_real("dropout", lora.dropout, 0.0, 0.9);
+  section.read_texts("targets", lora.targets);
+  section.reject_unknown();
+  reject_repeated(section, "targets", lora.targets);
+  config.lora = lora;
+}
+
+/// What a base brings along must not be asked for beside it.
+void refuse_beside_base(TomlSection& root, const char* section) {
+  if (root.has(section)) root.fail(section, "expected no such section beside [base], which brings its own");
+}
+
+void read_prompt(TomlSection section, TrainConfig& config) {
   PromptTemplate& prompt = config.prompt;
   section.read_text("source_prefix", prompt.source_prefix);
   section.read_text("source_suffix", prompt.source_suffix);
@@ -142,7 +172,7 @@ void read_prompt(ConfigReader section, TrainConfig& config) {
   section.reject_unknown();
 }
 
-void read_model(ConfigReader section, TrainConfig& config) {
+void read_model(TomlSection section, TrainConfig& config) {
   section.read_integer("n_layers", config.n_layers, 1, 512);
   section.read_integer("width", config.width, 2, 1 << 16);
   section.read_integer("n_heads", config.n_heads, 1, 1024);
@@ -151,7 +181,6 @@ void read_model(ConfigReader section, TrainConfig& config) {
   section.read_integer("ff_width", config.ff_width, 1, 1 << 18);
   section.read_integer("context_length", config.context_length, 8, 1 << 20);
   section.read_real("rope_base", config.rope_base, 1.0, 1e9);
-  section.read_real("phi", config.phi, 0.0, 1 << 20);
   section.reject_unknown();
 
   if (config.width % config.n_heads != 0) {
@@ -165,16 +194,13 @@ void read_model(ConfigReader section, TrainConfig& config) {
     section.fail("n_kv_heads",
                  fmt::format("n_heads = {} is not a multiple of {}", config.n_heads, config.n_kv_heads));
   }
-  if (config.phi * 2 != std::floor(config.phi * 2)) {
-    section.fail("phi", fmt::format("expected a whole or half number, got {}", config.phi));
-  }
   if (config.max_rows > config.context_length) {
     section.fail("context_length",
                  fmt::format("{} is less than [data] max_rows = {}", config.context_length, config.max_rows));
   }
 }
 
-WaitK parse_k(const ConfigReader& section, const toml::node& node) {
+WaitK parse_k(const TomlSection& section, const toml::node& node) {
   if (const auto* text = node.as_string(); text != nullptr && text->get() == "inf") return WaitK::unlimited();
   const auto* number = node.as_integer();
   if (number == nullptr || number->get() < 1 || number->get() > 10000) {
@@ -184,7 +210,7 @@ WaitK parse_k(const ConfigReader& section, const toml::node& node) {
   return WaitK(static_cast<int>(number->get()));
 }
 
-void read_ks(ConfigReader& section, TrainConfig& config) {
+void read_ks(TomlSection& section, TrainConfig& config) {
   const toml::node* node = section.find("ks");
   const auto* array = node == nullptr ? nullptr : node->as_array();
   if (array == nullptr || array->empty())
@@ -198,7 +224,7 @@ void read_ks(ConfigReader& section, TrainConfig& config) {
   }
 }
 
-void read_k_weights(ConfigReader& section, TrainConfig& config) {
+void read_k_weights(TomlSection& section, TrainConfig& config) {
   const toml::node* node = section.find("k_weights");
   config.k_weights.assign(config.ks.size(), 1.0);
   if (node == nullptr) return;
@@ -221,9 +247,13 @@ void read_k_weights(ConfigReader& section, TrainConfig& config) {
   if (sum <= 0) section.fail("k_weights", "all are 0: no k can be drawn");
 }
 
-void read_streaming(ConfigReader section, TrainConfig& config) {
+void read_streaming(TomlSection section, TrainConfig& config) {
   read_ks(section, config);
   read_k_weights(section, config);
+  section.read_real("phi", config.phi, 0.0, 1 << 20);
+  if (config.phi * 2 != std::floor(config.phi * 2)) {
+    section.fail("phi", fmt::format("expected a whole or half number, got {}", config.phi));
+  }
   section.read_choice("boundary", config.boundary,
                       {{"draw", BoundaryRows::kDraw},
                        {"both", BoundaryRows::kBoth},
@@ -231,7 +261,7 @@ void read_streaming(ConfigReader section, TrainConfig& config) {
   section.reject_unknown();
 }
 
-void read_optimiser(ConfigReader section, TrainConfig& config) {
+void read_optimiser(TomlSection section, TrainConfig& config) {
   section.read_choice("kind", config.optimiser,
                       {{"adamw", OptimiserKind::kAdamW}, {"muon", OptimiserKind::kMuon}});
   section.read_real("learning_rate", config.learning_rate, 1e-9, 10.0);
@@ -267,7 +297,7 @@ void read_optimiser(ConfigReader section, TrainConfig& config) {
   }
 }
 
-void read_output(const ConfigFile& file, ConfigReader section, TrainConfig& config) {
+void read_output(const ConfigFile& file, TomlSection section, TrainConfig& config) {
   section.read_text("model_path", config.model_path);
   section.read_text("checkpoint_dir", config.checkpoint_dir);
   section.read_integer("checkpoint_every_seconds", config.checkpoint_every_seconds, 1, kMost);
@@ -285,22 +315,30 @@ void read_output(const ConfigFile& file, ConfigReader section, TrainConfig& conf
 TrainConfig read_train_config(const std::string& path) {
   const ConfigFile file = parse(path);
   const toml::table no_keys;
-  ConfigReader root(path, "", file.root);
+  TomlSection root(path, "", file.root);
   const auto section = [&](const std::string& name) {
     const toml::node* node = root.find(name);
     if (node != nullptr && !node->is_table()) root.fail(name, fmt::format("expected a section [{}]", name));
-    return ConfigReader(path, name, node == nullptr ? no_keys : *node->as_table());
+    return TomlSection(path, name, node == nullptr ? no_keys : *node->as_table());
   };
-  ConfigReader data = section("data"), vocabulary = section("vocabulary"), prompt = section("prompt"),
-               model = section("model"), streaming = section("streaming"), optimiser = section("optimiser"),
-               output = section("output");
+  TomlSection data = section("data"), vocabulary = section("vocabulary"), prompt = section("prompt"),
+              model = section("model"), streaming = section("streaming"), optimiser = section("optimiser"),
+              output = section("output"), base = section("base"), lora = section("lora");
   root.reject_unknown();
 
   TrainConfig config;
   read_data(file, data, config);
-  read_vocabulary(vocabulary, config);
   read_prompt(prompt, config);
-  read_model(model, config);
+  if (root.has("base")) {
+    refuse_beside_base(root, "model");
+    refuse_beside_base(root, "vocabulary");
+    read_base(file, base, config);
+    if (root.has("lora")) read_lora(lora, config);
+  } else {
+    if (root.has("lora")) root.fail("lora", "expected a section [base] with the model that is adapted");
+    read_vocabulary(vocabulary, config);
+    read_model(model, config);
+  }
   read_streaming(streaming, config);
   read_optimiser(optimiser, config);
   read_output(file, output, config);

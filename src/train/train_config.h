@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,22 @@ struct DataFile {
   std::string set;  // name of the set (plain files)
 };
 
+/// Low-rank adapters beside the weights of a base (LoRA): y = W x + (alpha / rank) B A x.
+struct AdapterShape {
+  int rank = 16;
+  double alpha = 16.0;
+  double dropout = 0.0;              // of the adapter's input
+  std::vector<std::string> targets;  // parts of a layer by llama.cpp's names ("attn_q"); empty: all of them
+};
+
+/// A stock model to go on from.
+struct BaseOptions {
+  std::string model;          // any supported family's GGUF
+  std::string start_adapter;  // an adapter of the same shape to begin with; empty: a fresh one
+  int kept_pieces = 0;        // only the most frequent pieces of the targets get logits; 0: all pieces
+  bool recompute_activations = false;
+};
+
 struct TrainConfig {
   // [data]
   std::vector<DataFile> train, dev;
@@ -47,6 +64,10 @@ struct TrainConfig {
 
   // [prompt]
   PromptTemplate prompt;
+
+  // [base] and [lora]; without a base the model is trained from scratch, without [lora] all of the base is
+  std::optional<BaseOptions> base;
+  std::optional<AdapterShape> lora;
 
   // [model]: LLaMA-type decoder, tied embeddings
   int n_layers = 6, width = 256, n_heads = 4, n_kv_heads = 4, ff_width = 768;

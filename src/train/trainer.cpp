@@ -17,11 +17,9 @@
 #include "train/checkpoint.h"
 #include "train/collate.h"
 #include "train/corpus.h"
-#include "train/decoder.h"
-#include "train/gguf_export.h"
 #include "train/optimiser.h"
+#include "train/starting_point.h"
 #include "train/training_log.h"
-#include "train/vocabulary_trainer.h"
 
 namespace tandem {
 namespace {
@@ -30,23 +28,10 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kDevExamples = 160;  // per language: a validation must not cost minutes
 constexpr double kSmoothing = 0.98;        // of the loss and the speed that are shown
-const char* const kVocabularyFile = "/vocabulary.gguf";
 const char* const kLatestFile = "/latest.gguf";
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-DecoderShape shape_of(const TrainConfig& config, int vocabulary_size) {
-  DecoderShape shape;
-  shape.n_layers = config.n_layers;
-  shape.width = config.width;
-  shape.n_heads = config.n_heads;
-  shape.n_kv_heads = config.n_kv_heads;
-  shape.ff_width = config.ff_width;
-  shape.vocabulary_size = vocabulary_size;
-  shape.rope_base = config.rope_base;
-  return shape;
 }
 
 std::vector<Prompt> prompts_of(const TrainConfig& config, const Vocabulary& vocabulary) {
@@ -117,12 +102,12 @@ class Run {
 
   const TrainConfig& config_;
   const TrainOptions& options_;
-  RunVocabulary vocabulary_;
+  std::unique_ptr<StartingPoint> start_;
   Corpus corpus_;
   std::vector<std::vector<Example>> dev_;
   Collator collator_;
   BatchStream batches_;
-  Decoder decoder_;
+  std::unique_ptr<TrainableDecoder> decoder_;
   Optimiser optimiser_;
   TrainingLog log_;
 
@@ -137,30 +122,26 @@ class Run {
 Run::Run(const TrainConfig& config, const TrainOptions& options)
     : config_(config),
       options_(options),
-      vocabulary_(open_run_vocabulary(config, config.checkpoint_dir + kVocabularyFile)),
-      corpus_(read_corpus(config, config.train, *vocabulary_.vocabulary)),
-      collator_(prompts_of(config, *vocabulary_.vocabulary), config),
+      start_(open_starting_point(config)),
+      corpus_(start_->read_training_text()),
+      collator_(prompts_of(config, start_->vocabulary()), config, start_->window()),
       batches_(stream_of(corpus_, collator_, config)),
-      decoder_(shape_of(config, vocabulary_.vocabulary->size()), config.matmul, config.dropout, config.seed),
-      optimiser_(decoder_, config),
+      decoder_(start_->make_decoder()),
+      optimiser_(*decoder_, config),
       log_(config.checkpoint_dir) {
   check_every_language_has_text(corpus_, config);
   if (!config.dev.empty()) {
-    dev_ = dev_examples(read_corpus(config, config.dev, *vocabulary_.vocabulary),
-                        config.target_languages.size());
+    dev_ = dev_examples(start_->read_text(config.dev), config.target_languages.size());
   }
   note(fmt::format("{} examples with {} targets, {} tokens; {} parameters; {} pieces", corpus_.size(),
-                   corpus_.n_targets(), corpus_.n_tokens(), decoder_.n_parameters(),
-                   vocabulary_.vocabulary->size()));
+                   corpus_.n_targets(), corpus_.n_tokens(), decoder_->n_parameters(),
+                   start_->vocabulary().size()));
   if (options.resume) resume();
   log_.begin(step_);
 }
 
 std::string Run::fingerprint() const {
-  const DecoderShape& s = decoder_.shape();
-  return fmt::format("layers {} width {} heads {}/{} ff {} pieces {} average {}", s.n_layers, s.width,
-                     s.n_heads, s.n_kv_heads, s.ff_width, s.vocabulary_size,
-                     config_.average_decay > 0.0 ? "yes" : "no");
+  return fmt::format("{} average {}", decoder_->fingerprint(), config_.average_decay > 0.0 ? "yes" : "no");
 }
 
 void Run::resume() {
@@ -168,7 +149,7 @@ void Run::resume() {
   if (!loaded) return;
   if (!loaded->warning.empty()) note(loaded->warning + "; going on from the one before");
   const Checkpoint& checkpoint = loaded->checkpoint;
-  std::vector<at::Tensor> buffers = {decoder_.flat(), optimiser_.first_moments(),
+  std::vector<at::Tensor> buffers = {decoder_->flat(), optimiser_.first_moments(),
                                      optimiser_.second_moments()};
   if (optimiser_.average().defined()) buffers.push_back(optimiser_.average());
   TANDEM_CHECK(checkpoint.buffers.size() == buffers.size());
@@ -200,7 +181,7 @@ Run::StepResult Run::take_step() {
     result.n_labels += batches.back().labels.size();
   }
   for (const Batch& batch : batches) {
-    const Loss loss = decoder_.loss(batch, config_.label_smoothing, static_cast<double>(result.n_labels));
+    const Loss loss = decoder_->loss(batch, config_.label_smoothing, static_cast<double>(result.n_labels));
     loss.mean.backward();
     result.loss += loss.plain.sum().item<double>() / static_cast<double>(result.n_labels);
   }
@@ -238,7 +219,7 @@ double Run::dev_loss(const std::vector<Example>& examples, WaitK k) {
     for (std::size_t i = begin; i < std::min(examples.size(), begin + kPerBatch); ++i)
       pointers.push_back(&examples[i]);
     const Batch batch = collator_.collate_at(pointers, k);
-    sum += decoder_.loss(batch, 0.0, 1.0).plain.sum().item<double>();
+    sum += decoder_->loss(batch, 0.0, 1.0).plain.sum().item<double>();
     n_labels += batch.labels.size();
   }
   return sum / static_cast<double>(n_labels);
@@ -249,9 +230,9 @@ double Run::dev_loss(const std::vector<Example>& examples, WaitK k) {
 std::vector<DevLoss> Run::validate() {
   torch::NoGradGuard no_grad;
   const bool swapped = optimiser_.average().defined();
-  const at::Tensor own = swapped ? decoder_.flat().clone() : at::Tensor();
-  if (swapped) decoder_.flat().copy_(optimiser_.average());
-  decoder_.set_training(false);
+  const at::Tensor own = swapped ? decoder_->flat().clone() : at::Tensor();
+  if (swapped) decoder_->flat().copy_(optimiser_.average());
+  decoder_->set_training(false);
   std::vector<DevLoss> losses;
   for (std::size_t language = 0; language < dev_.size(); ++language) {
     if (dev_[language].empty()) continue;
@@ -259,8 +240,8 @@ std::vector<DevLoss> Run::validate() {
       losses.push_back({config_.target_languages[language], name_of(k), dev_loss(dev_[language], k)});
     }
   }
-  decoder_.set_training(true);
-  if (swapped) decoder_.flat().copy_(own);
+  decoder_->set_training(true);
+  if (swapped) decoder_->flat().copy_(own);
   return losses;
 }
 
@@ -269,7 +250,7 @@ void Run::save() {
     return std::span<const float>(tensor.data_ptr<float>(), static_cast<std::size_t>(tensor.numel()));
   };
   CheckpointView checkpoint{step_, seconds_, fingerprint(), {}};
-  checkpoint.buffers = {view(decoder_.flat()), view(optimiser_.first_moments()),
+  checkpoint.buffers = {view(decoder_->flat()), view(optimiser_.first_moments()),
                         view(optimiser_.second_moments())};
   if (optimiser_.average().defined()) checkpoint.buffers.push_back(view(optimiser_.average()));
   save_checkpoint(config_.checkpoint_dir, checkpoint);
@@ -277,13 +258,7 @@ void Run::save() {
 }
 
 void Run::export_to(const std::string& path) {
-  std::vector<NamedTensor> tensors;
-  for (const Parameter& parameter : decoder_.parameters(optimiser_.best())) {
-    const auto sizes = parameter.value.sizes();
-    TANDEM_CHECK(parameter.value.is_contiguous());
-    tensors.push_back({parameter.name, {sizes.rbegin(), sizes.rend()}, parameter.value.data_ptr<float>()});
-  }
-  export_model(path, config_, vocabulary_.tables, tensors, StoredType::kFloat32);
+  start_->write(path, *decoder_, optimiser_.best());
 }
 
 void Run::report(const StepResult& result) const {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tandem/error.h"
-#include "train/config_reader.h"
+#include "train/toml_section.h"
 #include "train/train_config.h"
 #include "train/train_support.h"
 
@@ -25,9 +25,9 @@ end = "</s>"
 [model]
 width = 64
 n_heads = 4
-phi = 0.5
 [streaming]
 ks = [1, 3, "inf"]
+phi = 0.5
 boundary = "both"
 [optimiser]
 matmul = "f32"

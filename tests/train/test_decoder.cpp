@@ -10,8 +10,8 @@
 #include <limits>
 #include <map>
 
-#include "train/decoder.h"
 #include "train/operations.h"
+#include "train/scratch_decoder.h"
 #include "training_examples.h"
 
 namespace tandem {
@@ -80,13 +80,44 @@ TEST_P(Operations, AddRmsNormIsItsEquation) {
       [&] { return normalise(x); }, tolerance());
 }
 
-TEST_P(Operations, SwigluIsItsEquation) {
+TEST_P(Operations, GatesAreTheirEquation) {
   const at::Tensor gate_up = random_leaf({19, 2 * 40}, GetParam());
+  const auto plain = [&](bool is_gelu) {
+    const at::Tensor wide = gate_up.to(at::kFloat), inner = wide.narrow(1, 0, 40);
+    return (is_gelu ? at::gelu(inner, "tanh") : at::silu(inner)) * wide.narrow(1, 40, 40);
+  };
+  for (const GateActivation activation : {GateActivation::kSilu, GateActivation::kGelu}) {
+    const bool is_gelu = activation == GateActivation::kGelu;
+    expect_same(
+        {gate_up}, [&] { return gate_halves(gate_up, activation); }, [&] { return plain(is_gelu); },
+        tolerance());
+    expect_same(
+        {gate_up}, [&] { return gate(gate_up.narrow(1, 0, 40), gate_up.narrow(1, 40, 40), activation); },
+        [&] { return plain(is_gelu); }, tolerance());
+  }
+}
+
+TEST_P(Operations, HeadsTurnInHalvesAndOnlyTheirFirstDimensions) {
+  // One sequence of 3 rows, 2 heads of 10 of which 8 are turned: dimension i with i + 4.
+  AttentionPlaces places{1, 3, torch::tensor({0, 1, 2}, at::kInt), {}, {}, RotatedPairs::kHalves};
+  const at::Tensor angles = torch::randn({3, 4});
+  places.cosine = angles.cos();
+  places.sine = angles.sin();
+  const at::Tensor packed = random_leaf({3, 2 * 10}, GetParam());
   expect_same(
-      {gate_up}, [&] { return swiglu(gate_up); },
+      {packed}, [&] { return place_heads(packed, places, 2); },
       [&] {
-        const at::Tensor wide = gate_up.to(at::kFloat);
-        return at::silu(wide.narrow(1, 0, 40)) * wide.narrow(1, 40, 40);
+        const at::Tensor heads = packed.to(at::kFloat).reshape({3, 2, 10});
+        const at::Tensor a = heads.narrow(2, 0, 4), b = heads.narrow(2, 4, 4);
+        const at::Tensor c = places.cosine.unsqueeze(1), s = places.sine.unsqueeze(1);
+        return at::cat({a * c - b * s, a * s + b * c, heads.narrow(2, 8, 2)}, 2).transpose(0, 1).unsqueeze(0);
+      },
+      tolerance());
+  places.cosine = places.sine = at::Tensor();
+  expect_same(
+      {packed}, [&] { return place_heads(packed, places, 2); },
+      [&] {
+        return packed.to(at::kFloat).reshape({1, 3, 2, 10}).transpose(1, 2);
       },
       tolerance());
 }
@@ -178,7 +209,7 @@ DecoderShape small_shape() {
 }
 
 /// Every row gets a label, so that every row's logits come out: [rows, vocabulary].
-at::Tensor logits_of_all_rows(Decoder& decoder, std::vector<LaidOutExample> examples) {
+at::Tensor logits_of_all_rows(ScratchDecoder& decoder, std::vector<LaidOutExample> examples) {
   torch::NoGradGuard no_grad;
   for (LaidOutExample& example : examples) example.labels.assign(example.rows.size(), 0);
   return decoder.logits(pack(examples)).to(at::kFloat);
@@ -193,7 +224,7 @@ LaidOutExample lay_out(const Example& example, BoundaryRows boundary) {
 }
 
 // The whole network in plain torch, as an equation per line: no fused operation, no packing, one sequence.
-at::Tensor plain_logits(const Decoder& decoder, Decoder& owner, const LaidOutExample& example) {
+at::Tensor plain_logits(const ScratchDecoder& decoder, ScratchDecoder& owner, const LaidOutExample& example) {
   std::map<std::string, at::Tensor> weight;
   for (const Parameter& parameter : decoder.parameters(owner.flat()))
     weight[parameter.name] = parameter.value;
@@ -238,7 +269,7 @@ at::Tensor plain_logits(const Decoder& decoder, Decoder& owner, const LaidOutExa
 }
 
 TEST(Decoder, LogitsAreThoseOfThePlainEquations) {
-  Decoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
+  ScratchDecoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
   const std::vector<Example> examples = random_examples(5, 3);
   std::vector<LaidOutExample> laid_out;
   for (const Example& example : examples) laid_out.push_back(lay_out(example, BoundaryRows::kBoth));
@@ -253,7 +284,7 @@ TEST(Decoder, LogitsAreThoseOfThePlainEquations) {
 }
 
 TEST(Decoder, Bfloat16ProductsStayNearFloat32) {
-  Decoder exact(small_shape(), MatmulType::kFloat32, 0.0, 1),
+  ScratchDecoder exact(small_shape(), MatmulType::kFloat32, 0.0, 1),
       rounded(small_shape(), MatmulType::kBfloat16, 0.0, 1);
   const std::vector<LaidOutExample> examples = {lay_out(worked_example(), BoundaryRows::kBoth)};
   const double error = distance(logits_of_all_rows(exact, examples), logits_of_all_rows(rounded, examples));
@@ -262,7 +293,7 @@ TEST(Decoder, Bfloat16ProductsStayNearFloat32) {
 }
 
 TEST(Decoder, SourceRowsDoNotDependOnTargetTokens) {
-  Decoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
+  ScratchDecoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
   Example example = worked_example();
   const at::Tensor before = logits_of_all_rows(decoder, {lay_out(example, BoundaryRows::kReference)});
   for (TokenId& token : example.targets[0].tokens) token = TokenId{30};
@@ -273,7 +304,7 @@ TEST(Decoder, SourceRowsDoNotDependOnTargetTokens) {
 }
 
 TEST(Decoder, DraftsAreInvisible) {
-  Decoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
+  ScratchDecoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
   const LaidOutExample with = lay_out(worked_example(), BoundaryRows::kBoth);
   LaidOutExample without = with;
   without.rows.resize(12);
@@ -285,7 +316,7 @@ TEST(Decoder, DraftsAreInvisible) {
 
 // A finite difference along a random direction, through the whole network.
 TEST(Decoder, GradientIsTheSlopeOfTheLoss) {
-  Decoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
+  ScratchDecoder decoder(small_shape(), MatmulType::kFloat32, 0.0, 1);
   const Batch batch = pack(std::vector{lay_out(worked_example(), BoundaryRows::kBoth)});
   decoder.loss(batch, 0.1, 3.0).mean.backward();
   torch::manual_seed(9);

@@ -11,8 +11,8 @@
 #include "model/gguf_file.h"
 #include "model/model.h"
 #include "model/quantize.h"
-#include "train/decoder.h"
 #include "train/gguf_export.h"
+#include "train/scratch_decoder.h"
 #include "train_support.h"
 #include "training_examples.h"
 
@@ -52,7 +52,7 @@ DecoderShape shape_of(const TrainConfig& config, std::size_t n_pieces) {
 }
 
 void export_decoder(const std::string& path, const TrainConfig& config, const TokenizerTables& tables,
-                    const Decoder& decoder, const at::Tensor& flat) {
+                    const ScratchDecoder& decoder, const at::Tensor& flat) {
   std::vector<NamedTensor> tensors;
   for (const Parameter& parameter : decoder.parameters(flat)) {
     const auto sizes = parameter.value.sizes();
@@ -62,7 +62,7 @@ void export_decoder(const std::string& path, const TrainConfig& config, const To
 }
 
 /// Gives the decoder the weights of a file, whatever their type: rounded as the engine has them.
-void take_weights(Decoder& decoder, const TemporaryFolder& folder, const std::string& path) {
+void take_weights(ScratchDecoder& decoder, const TemporaryFolder& folder, const std::string& path) {
   quantize_file(path, folder.file("rounded.gguf"), "f32");
   const auto file = GgufFile::open(folder.file("rounded.gguf"));
   for (Parameter& parameter : decoder.parameters(decoder.flat())) {
@@ -107,7 +107,7 @@ TEST_P(Parity, TheEngineComputesTheTrainersLogits) {
   const TokenizerTables tables = read_tokenizer_tables(*GgufFile::open(vocabulary));
   for (const double phi : {0.0, 0.5, 128.0}) {
     const TrainConfig config = parity_config(phi);
-    Decoder decoder(shape_of(config, tables.pieces.size()), MatmulType::kFloat32, 0.0, 7);
+    ScratchDecoder decoder(shape_of(config, tables.pieces.size()), MatmulType::kFloat32, 0.0, 7);
     torch::NoGradGuard no_grad;
     decoder.flat().mul_(
         1.4);  // a fresh decoder attends evenly everywhere: sharpen it, so that a wrong mask would show

@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "tandem/error.h"
-#include "train/decoder.h"
 #include "train/optimiser.h"
+#include "train/scratch_decoder.h"
 #include "train/trainer.h"
 #include "training_examples.h"
 
@@ -37,7 +37,7 @@ double loss_after_memorising(OptimiserKind kind, MatmulType matmul) {
   shape.n_kv_heads = 2;
   shape.ff_width = 128;
   shape.vocabulary_size = 40;
-  Decoder decoder(shape, matmul, 0.0, 1);
+  ScratchDecoder decoder(shape, matmul, 0.0, 1);
   Optimiser optimiser(decoder, config);
   const std::vector<Example> examples = random_examples(8, 21);
   std::vector<const Example*> pointers;

@@ -19,10 +19,10 @@ int edit_distance(std::string_view a, std::string_view b);
 /// The known word that is nearest to `word`; empty if there is none.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known);
 
-class ConfigReader {
+class TomlSection {
  public:
   /// Reads keys of `table`, which is section `name` of `file`; both must outlive the reader.
-  ConfigReader(std::string file, std::string name, const toml::table& table);
+  TomlSection(std::string file, std::string name, const toml::table& table);
 
   /// The node of `key`, or null. `key` is known from now on.
   const toml::node* find(const std::string& key);
@@ -33,6 +33,7 @@ class ConfigReader {
   void read_integer(const std::string& key, std::int64_t& value, std::int64_t low, std::int64_t high);
   void read_integer(const std::string& key, int& value, int low, int high);
   void read_real(const std::string& key, double& value, double low, double high);
+  void read_flag(const std::string& key, bool& value);
   void read_text(const std::string& key, std::string& value);
   void read_texts(const std::string& key, std::vector<std::string>& values);
   /// A table with free keys, in the order of the keys.

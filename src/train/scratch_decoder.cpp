@@ -1,7 +1,8 @@
-#include "train/decoder.h"
+#include "train/scratch_decoder.h"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -10,6 +11,7 @@
 #include "tandem/error.h"
 #include "train/gguf_export.h"
 #include "train/operations.h"
+#include "train/rotations.h"
 
 namespace tandem {
 namespace {
@@ -18,44 +20,16 @@ at::Tensor copy_of(const std::vector<std::int32_t>& values) {
   return torch::tensor(at::ArrayRef<std::int32_t>(values), at::kInt);
 }
 
-/// cos and sin of position * base^(-2i / head_dim): [rows, head_dim / 2] each.
-void fill_rotations(std::span<const std::int32_t> doubled_positions, std::int64_t head_dim, double base,
-                    at::Tensor& cosine, at::Tensor& sine) {
-  const std::int64_t half = head_dim / 2, n_rows = static_cast<std::int64_t>(doubled_positions.size());
-  std::int32_t highest = 0;
-  for (const std::int32_t position : doubled_positions) highest = std::max(highest, position);
-  // Few positions serve many rows: one table, then copies.
-  std::vector<float> table(static_cast<std::size_t>((highest + 1) * half * 2));
-  std::vector<bool> known(static_cast<std::size_t>(highest + 1), false);
-  cosine = at::empty({n_rows, half}, at::kFloat);
-  sine = at::empty({n_rows, half}, at::kFloat);
-  for (std::int64_t row = 0; row < n_rows; ++row) {
-    const std::int32_t position = doubled_positions[static_cast<std::size_t>(row)];
-    float* entry = &table[static_cast<std::size_t>(position * half * 2)];
-    if (!known[static_cast<std::size_t>(position)]) {
-      for (std::int64_t i = 0; i < half; ++i) {
-        const double frequency =
-            std::pow(base, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-        const double angle = Position::from_doubled(position).value() * frequency;
-        entry[i] = static_cast<float>(std::cos(angle));
-        entry[half + i] = static_cast<float>(std::sin(angle));
-      }
-      known[static_cast<std::size_t>(position)] = true;
-    }
-    std::copy_n(entry, half, cosine.data_ptr<float>() + row * half);
-    std::copy_n(entry + half, half, sine.data_ptr<float>() + row * half);
-  }
-}
-
 }  // namespace
 
-struct Decoder::Places {
+struct ScratchDecoder::Places {
   AttentionPlaces attention;
   at::Tensor mask;        // [sequences, n_places, n_places]
   at::Tensor label_rows;  // [labels] int32
 };
 
-Decoder::Decoder(const DecoderShape& shape, MatmulType matmul, double dropout, std::uint64_t seed)
+ScratchDecoder::ScratchDecoder(const DecoderShape& shape, MatmulType matmul, double dropout,
+                               std::uint64_t seed)
     : shape_(shape), type_(matmul == MatmulType::kBfloat16 ? at::kBFloat16 : at::kFloat), dropout_(dropout) {
   TANDEM_CHECK(shape.width % shape.n_heads == 0 && shape.n_heads % shape.n_kv_heads == 0);
   TANDEM_CHECK(shape.head_dim() % 2 == 0);
@@ -63,7 +37,7 @@ Decoder::Decoder(const DecoderShape& shape, MatmulType matmul, double dropout, s
   initialise(seed);
 }
 
-void Decoder::lay_out_parameters() {
+void ScratchDecoder::lay_out_parameters() {
   const std::int64_t d = shape_.width, f = shape_.ff_width,
                      qkv = d + 2 * shape_.n_kv_heads * shape_.head_dim();
   n_matrix_parameters_ = shape_.n_layers * (qkv * d + d * d + 2 * f * d + d * f);
@@ -97,7 +71,7 @@ void Decoder::lay_out_parameters() {
   TANDEM_CHECK(offset == n);
 }
 
-void Decoder::initialise(std::uint64_t seed) {
+void ScratchDecoder::initialise(std::uint64_t seed) {
   torch::NoGradGuard no_grad;
   torch::manual_seed(seed);
   const auto fan_in = [](const at::Tensor& weight) {
@@ -117,7 +91,7 @@ void Decoder::initialise(std::uint64_t seed) {
   output_norm_.fill_(1.0);
 }
 
-std::vector<Parameter> Decoder::parameters(const at::Tensor& flat) const {
+std::vector<Parameter> ScratchDecoder::parameters(const at::Tensor& flat) const {
   const auto view = [&](const at::Tensor& parameter) {
     return flat.narrow(0, parameter.storage_offset(), parameter.numel()).view(parameter.sizes()).detach();
   };
@@ -142,30 +116,37 @@ std::vector<Parameter> Decoder::parameters(const at::Tensor& flat) const {
   return out;
 }
 
-Decoder::Places Decoder::places_of(const Batch& batch) const {
+std::string ScratchDecoder::fingerprint() const {
+  return fmt::format("layers {} width {} heads {}/{} ff {} pieces {}", shape_.n_layers, shape_.width,
+                     shape_.n_heads, shape_.n_kv_heads, shape_.ff_width, shape_.vocabulary_size);
+}
+
+ScratchDecoder::Places ScratchDecoder::places_of(const Batch& batch) const {
   Places places;
   places.attention.n_sequences = batch.n_sequences;
   places.attention.n_places = batch.n_places;
   places.attention.place = copy_of(batch.place);
-  fill_rotations(batch.doubled_position, shape_.head_dim(), shape_.rope_base, places.attention.cosine,
-                 places.attention.sine);
+  const Rotations rotations =
+      rotations_of(batch.doubled_position, rope_frequencies(shape_.head_dim(), shape_.rope_base));
+  places.attention.cosine = rotations.cosine;
+  places.attention.sine = rotations.sine;
   places.mask = torch::from_blob(const_cast<float*>(batch.mask.data()),
                                  {batch.n_sequences, batch.n_places, batch.n_places}, at::kFloat);
   places.label_rows = copy_of(batch.label_rows);
   return places;
 }
 
-at::Tensor Decoder::project(const at::Tensor& h, const at::Tensor& weight) const {
+at::Tensor ScratchDecoder::project(const at::Tensor& h, const at::Tensor& weight) const {
   return at::linear(h, weight.to(type_));
 }
 
-at::Tensor Decoder::drop(const at::Tensor& x) const {
+at::Tensor ScratchDecoder::drop(const at::Tensor& x) const {
   return training_ && dropout_ > 0.0 ? at::dropout(x, dropout_, true) : x;
 }
 
 /// softmax(q k^T / sqrt(head_dim) + mask) v, all heads; those that share a k and v head are rows of one
 /// product.
-at::Tensor Decoder::attend(const Layer& layer, const at::Tensor& h, const Places& places) const {
+at::Tensor ScratchDecoder::attend(const Layer& layer, const at::Tensor& h, const Places& places) const {
   const Heads heads = split_heads(project(h, layer.qkv), places.attention, shape_.n_heads, shape_.n_kv_heads);
   const std::int64_t b = heads.k.size(0) * shape_.n_kv_heads, l = heads.k.size(2), hd = shape_.head_dim();
   const std::int64_t group_rows = shape_.n_heads / shape_.n_kv_heads * l;
@@ -178,7 +159,7 @@ at::Tensor Decoder::attend(const Layer& layer, const at::Tensor& h, const Places
 }
 
 /// Normalised output of the rows that have a label: [labels, width].
-at::Tensor Decoder::hidden(const Batch& batch) {
+at::Tensor ScratchDecoder::hidden(const Batch& batch) {
   const Places places = places_of(batch);
   at::Tensor x = drop(at::embedding(embedding_, copy_of(batch.tokens)));
   at::Tensor delta;  // what the last part adds to x; the next norm adds it
@@ -193,16 +174,17 @@ at::Tensor Decoder::hidden(const Batch& batch) {
     delta = drop(project(attended, layer.attention_out));
     const NormOutput before_ffn = add_rms_norm(x, delta, layer.ffn_norm, kRmsNormEpsilon, type_);
     x = before_ffn.sum;
-    delta = drop(project(swiglu(project(before_ffn.out, layer.gate_up)), layer.down));
+    delta =
+        drop(project(gate_halves(project(before_ffn.out, layer.gate_up), GateActivation::kSilu), layer.down));
   }
   return add_rms_norm(x, delta, output_norm_, kRmsNormEpsilon, type_).out;
 }
 
-at::Tensor Decoder::logits(const Batch& batch) {
+at::Tensor ScratchDecoder::logits(const Batch& batch) {
   return project(hidden(batch), embedding_);
 }
 
-Loss Decoder::loss(const Batch& batch, double label_smoothing, double divisor) {
+Loss ScratchDecoder::loss(const Batch& batch, double label_smoothing, double divisor) {
   const CrossEntropyOutput out = smoothed_cross_entropy(logits(batch), copy_of(batch.labels),
                                                         static_cast<float>(label_smoothing), divisor);
   return {out.loss, out.plain};

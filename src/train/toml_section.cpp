@@ -1,4 +1,4 @@
-#include "train/config_reader.h"
+#include "train/toml_section.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -44,28 +44,28 @@ std::string describe_node(const toml::node& node) {
   return type;
 }
 
-ConfigReader::ConfigReader(std::string file, std::string name, const toml::table& table)
+TomlSection::TomlSection(std::string file, std::string name, const toml::table& table)
     : file_(std::move(file)), name_(std::move(name)), table_(table) {}
 
-const toml::node* ConfigReader::find(const std::string& key) {
+const toml::node* TomlSection::find(const std::string& key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   return table_.get(key);
 }
 
-void ConfigReader::fail(const std::string& key, const std::string& message) const {
+void TomlSection::fail(const std::string& key, const std::string& message) const {
   const toml::node* node = table_.get(key);
   fail(node != nullptr ? *node : table_, key, message);
 }
 
-void ConfigReader::fail(const toml::node& node, const std::string& key, const std::string& message) const {
+void TomlSection::fail(const toml::node& node, const std::string& key, const std::string& message) const {
   const auto line = node.source().begin.line;
   const std::string where = line > 0 ? fmt::format("{}:{}", file_, line) : file_;
   const std::string section = name_.empty() ? std::string() : fmt::format("[{}] ", name_);
   throw Error(ErrorCode::kInvalidArgument, fmt::format("{}: {}{}: {}", where, section, key, message));
 }
 
-void ConfigReader::read_integer(const std::string& key, std::int64_t& value, std::int64_t low,
-                                std::int64_t high) {
+void TomlSection::read_integer(const std::string& key, std::int64_t& value, std::int64_t low,
+                               std::int64_t high) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto* number = node->as_integer();
@@ -76,7 +76,7 @@ void ConfigReader::read_integer(const std::string& key, std::int64_t& value, std
   value = number->get();
 }
 
-void ConfigReader::read_integer(const std::string& key, int& value, int low, int high) {
+void TomlSection::read_integer(const std::string& key, int& value, int low, int high) {
   std::int64_t wide = value;
   read_integer(key, wide, low, high);
   value = static_cast<int>(wide);
@@ -101,13 +101,21 @@ std::string expected_number(double low, double high, const toml::node& got) {
 
 }  // namespace
 
-void ConfigReader::read_real(const std::string& key, double& value, double low, double high) {
+void TomlSection::read_real(const std::string& key, double& value, double low, double high) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   if (!number_between(*node, low, high, value)) fail(*node, key, expected_number(low, high, *node));
 }
 
-void ConfigReader::read_text(const std::string& key, std::string& value) {
+void TomlSection::read_flag(const std::string& key, bool& value) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto* flag = node->as_boolean();
+  if (flag == nullptr) fail(*node, key, fmt::format("expected true or false, got {}", describe_node(*node)));
+  value = flag->get();
+}
+
+void TomlSection::read_text(const std::string& key, std::string& value) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto* text = node->as_string();
@@ -115,7 +123,7 @@ void ConfigReader::read_text(const std::string& key, std::string& value) {
   value = text->get();
 }
 
-void ConfigReader::read_texts(const std::string& key, std::vector<std::string>& values) {
+void TomlSection::read_texts(const std::string& key, std::vector<std::string>& values) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto* array = node->as_array();
@@ -129,8 +137,8 @@ void ConfigReader::read_texts(const std::string& key, std::vector<std::string>& 
   }
 }
 
-void ConfigReader::read_text_table(const std::string& key,
-                                   std::vector<std::pair<std::string, std::string>>& values) {
+void TomlSection::read_text_table(const std::string& key,
+                                  std::vector<std::pair<std::string, std::string>>& values) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto* table = node->as_table();
@@ -144,9 +152,8 @@ void ConfigReader::read_text_table(const std::string& key,
   }
 }
 
-void ConfigReader::read_real_table(const std::string& key,
-                                   std::vector<std::pair<std::string, double>>& values, double low,
-                                   double high) {
+void TomlSection::read_real_table(const std::string& key, std::vector<std::pair<std::string, double>>& values,
+                                  double low, double high) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
   const auto* table = node->as_table();
@@ -160,7 +167,7 @@ void ConfigReader::read_real_table(const std::string& key,
   }
 }
 
-std::size_t ConfigReader::read_choice_index(const std::string& key, const std::vector<std::string>& names) {
+std::size_t TomlSection::read_choice_index(const std::string& key, const std::vector<std::string>& names) {
   const toml::node* node = find(key);
   if (node == nullptr) return names.size();
   const auto* text = node->as_string();
@@ -172,7 +179,7 @@ std::size_t ConfigReader::read_choice_index(const std::string& key, const std::v
   return static_cast<std::size_t>(chosen - names.begin());
 }
 
-void ConfigReader::reject_unknown() const {
+void TomlSection::reject_unknown() const {
   for (const auto& [name, node] : table_) {
     const std::string key(name.str());
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
