@@ -31,6 +31,7 @@ std::shared_ptr<const Adapter> Adapter::load(const AdapterBase& base, const std:
   std::shared_ptr<Adapter> adapter(new Adapter);
   adapter->path_ = path;
   adapter->metadata_ = read_stream_metadata(*file, base.head_source.n_vocab);
+  if (adapter->metadata_) check_prompt(adapter->metadata_->prompt, *base.vocabulary, path);
   if (adapter->metadata_) require_kept_end(*file, *adapter->metadata_, *base.vocabulary);
   adapter->head_ = choose_head(base, adapter->metadata_);
   // Too small to be worth another layout; libllama leaves them as they are, too.

@@ -58,6 +58,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOpt
   impl->vocabulary = Vocabulary::load(path, read_tokenizer_tables(*impl->file));
   if (impl->vocabulary->size() != impl->config.n_vocab)
     impl->file->fail("the vocabulary's size changed while loading");
+  if (impl->metadata) check_prompt(impl->metadata->prompt, *impl->vocabulary, path);
   if (impl->metadata) require_kept_end(*impl->file, *impl->metadata, *impl->vocabulary);
   impl->head_source = {.file = impl->file,
                        .device = device,

@@ -29,7 +29,18 @@ struct Prompt {
   std::vector<TokenId> end;            // at least one token; the first decides the end
 };
 
-/// Throws Error{kNotFound} naming the languages that there are, Error{kBadFile} for a prefix without a token.
+/// Throws Error{kBadFile} if a template names a special token that the vocabulary lacks, or holds a
+/// placeholder:
+///   - <...> without spaces or quotes inside ("<s>", "<|im_end|>") must be a token of the vocabulary; the
+///   message
+///     names some that are like it. Spelt as text it would mean nothing to the model.
+///   - {name}, {{...}} and {% ... %} are refused: a template has no placeholders, the language has its own
+///   prefix.
+/// `file`: where the template stands, for the message.
+void check_prompt(const PromptTemplate& prompt, const Vocabulary& vocabulary, std::string_view file = {});
+
+/// Checks as check_prompt does. Throws Error{kNotFound} naming the languages that there are, Error{kBadFile}
+/// for a prefix without a token.
 Prompt tokenize_prompt(const PromptTemplate& prompt, std::string_view language, const Vocabulary& vocabulary);
 
 }  // namespace tandem

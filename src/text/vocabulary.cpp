@@ -114,7 +114,7 @@ std::vector<TokenId> Vocabulary::spell_out_special(const std::vector<TokenId>& t
       plain.push_back(token);
       continue;
     }
-    for (const char c : std::string_view(llama_vocab_get_text(impl_->vocab, to_int(token)))) {
+    for (const char c : name(token)) {
       const llama_token id = impl_->byte_pieces[static_cast<unsigned char>(c)];
       if (id >= 0) plain.push_back(TokenId{id});
     }
@@ -175,6 +175,26 @@ std::shared_ptr<const Vocabulary> Vocabulary::load(const std::string& gguf_path,
   impl->adds_space_prefix = tables.model == "llama" && tables.add_space_prefix;
   return guarded(gguf_path,
                  [&] { return std::shared_ptr<const Vocabulary>(new Vocabulary(std::move(impl))); });
+}
+
+std::string_view Vocabulary::name(TokenId id) const {
+  return llama_vocab_get_text(impl_->vocab, to_int(id));
+}
+
+std::optional<TokenId> Vocabulary::find_special(std::string_view wanted) const {
+  const std::vector<TokenId> tokens = impl_->tokenize(wanted, true);
+  if (tokens.size() != 1 || name(tokens.front()) != wanted) return std::nullopt;
+  return tokens.front();
+}
+
+std::vector<std::string> Vocabulary::special_names() const {
+  constexpr int kSpecial =
+      LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN | LLAMA_TOKEN_ATTR_USER_DEFINED;
+  std::vector<std::string> names;
+  for (llama_token id = 0; id < size(); ++id) {
+    if ((llama_vocab_get_attr(impl_->vocab, id) & kSpecial) != 0) names.emplace_back(name(TokenId{id}));
+  }
+  return names;
 }
 
 std::vector<TokenId> Vocabulary::tokenize_word(std::string_view word, bool is_first) const {

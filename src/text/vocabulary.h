@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +65,14 @@ class Vocabulary {
   /// The bytes that the piece stands for, its mark written as a space.
   std::string_view bytes(TokenId id) const { return bytes_[static_cast<std::size_t>(to_int(id))]; }
 
+  /// The piece as the file writes it: "<s>", with marks and byte names.
+  std::string_view name(TokenId id) const;
+  /// The special token of that name, as templates write it. Cost: a tokenisation of the name.
+  std::optional<TokenId> find_special(std::string_view name) const;
+  /// Names of all special tokens (control, unknown, and those that the file's author added). Cost
+  /// O(vocabulary).
+  std::vector<std::string> special_names() const;
+
   std::span<const std::string> byte_table() const { return bytes_; }
 
   /// One source word's tokens, such that the words of a text tokenised one by one give the tokens of the
@@ -72,7 +81,8 @@ class Vocabulary {
   std::vector<TokenId> tokenize_word(std::string_view word, bool is_first) const;
   /// Plain text: special tokens in it are spelt out, never recognised. No BOS or EOS is added.
   std::vector<TokenId> tokenize(std::string_view text) const;
-  /// A template: names of special tokens such as "<s>" are recognised.
+  /// A template: names of special tokens such as "<s>" are recognised, all else is plain text (prompt.h
+  /// checks).
   std::vector<TokenId> tokenize_template(std::string_view text) const;
 
  private:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "model/gguf_file.h"
+#include "model/model.h"
 #include "model/tiny_llama.h"
 #include "tandem/error.h"
 
@@ -43,6 +44,30 @@ class StreamMetadataTest : public ::testing::Test {
 
 TEST_F(StreamMetadataTest, StockFilesHaveNone) {
   EXPECT_FALSE(read([](gguf_context* file) { gguf_set_val_str(file, "general.name", "stock"); }));
+}
+
+TEST_F(StreamMetadataTest, ACutVocabularyAloneMakesNoStreamingModel) {
+  EXPECT_FALSE(read([](gguf_context* file) {
+    const std::int32_t ids[] = {2, 3, 99};
+    gguf_set_arr_data(file, "tandem.vocab.original_ids", GGUF_TYPE_INT32, ids, 3);
+  }));
+}
+
+TEST_F(StreamMetadataTest, ATemplateOfUnknownTokensIsRefusedWhenTheModelIsLoaded) {
+  const std::string path = folder_.file("model.gguf");
+  testing::write_tiny_llama(path, {.n_layers = 1}, [](gguf_context* file) {
+    testing::add_stream_metadata(file);
+    set_texts(file, "tandem.template.target_prefix", {"<s>de", "<to:frr>"});
+  });
+  try {
+    (void)Model::load(path);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadFile);
+    EXPECT_NE(std::string(error.what()).find(path + ": prompt: target prefix of \"fr\""), std::string::npos)
+        << error.what();
+    EXPECT_NE(std::string(error.what()).find("<to:fr>"), std::string::npos) << error.what();
+  }
 }
 
 TEST_F(StreamMetadataTest, ReadsEveryKey) {

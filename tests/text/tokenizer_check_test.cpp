@@ -80,6 +80,22 @@ const std::vector<Damage> kDamages = {
     {"BpeEmptyMerge", [](TokenizerTables& t) { t.merges[0].clear(); }, "merges[0]", "\"\""},
     {"BpeBrokenMerge", [](TokenizerTables& t) { t.merges[0] = "\xFF b"; }, "merges[0]", "? b"}};
 
+TEST(TokenizerCheck, ATypeThatIsNotSupportedSaysWhichAre) {
+  for (const char* model : {"bert", "t5", "rwkv", "plamo2", "no-vocab", "Llama"}) {
+    TokenizerTables tables = good_tables();
+    tables.model = model;
+    try {
+      check_tokenizer_tables(tables, "model.gguf");
+      ADD_FAILURE() << model;
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kUnsupported) << model;
+      EXPECT_THAT(e.what(),
+                  AllOf(HasSubstr("tokenizer.ggml.model: expected \"llama\", \"gpt2\" or \"gemma4\""),
+                        HasSubstr(model)));
+    }
+  }
+}
+
 class DamagedTables : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(DamagedTables, AreRefusedByKey) {

@@ -1,6 +1,7 @@
 #include "text/vocab_files.h"
 
 #include <gguf.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -97,6 +98,23 @@ void write_vocabulary(const std::filesystem::path& from, const TokenizerTables& 
   if (!gguf_write_to_file(gguf.get(), to.c_str(), true)) {
     throw Error(ErrorCode::kIo, to.string() + ": cannot write it");
   }
+}
+
+std::shared_ptr<const Vocabulary> load_with_special(const std::filesystem::path& from,
+                                                    const std::vector<std::string>& names) {
+  constexpr int kControlType = 3;
+  TokenizerTables tables = read_tables(from);
+  for (const std::string& name : names) {
+    tables.pieces.push_back(name);
+    tables.types.push_back(kControlType);
+    if (!tables.scores.empty()) tables.scores.push_back(0);
+  }
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + "-special.gguf");
+  write_vocabulary(from, tables, path);
+  const auto vocabulary = Vocabulary::load(path.string(), tables);
+  std::filesystem::remove(path);
+  return vocabulary;
 }
 
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path) {

@@ -23,6 +23,10 @@ TokenizerTables read_tables(const std::filesystem::path& path);
 void write_vocabulary(const std::filesystem::path& from, const TokenizerTables& tables,
                       const std::filesystem::path& to);
 
+/// The vocabulary file `from` with more special tokens at its end.
+std::shared_ptr<const Vocabulary> load_with_special(const std::filesystem::path& from,
+                                                    const std::vector<std::string>& names);
+
 /// Loaded once per path: the large ones take a second.
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path);
 
