@@ -333,7 +333,11 @@ TrainConfig read_train_config(const std::string& path) {
     refuse_beside_base(root, "model");
     refuse_beside_base(root, "vocabulary");
     read_base(file, base, config);
-    if (root.has("lora")) read_lora(lora, config);
+    if (root.has("lora")) {
+      read_lora(lora, config);
+    } else if (!config.base->start_adapter.empty()) {
+      base.fail("start_adapter", "expected a section [lora] of the adapter's shape");
+    }
   } else {
     if (root.has("lora")) root.fail("lora", "expected a section [base] with the model that is adapted");
     read_vocabulary(vocabulary, config);

@@ -80,12 +80,27 @@ TEST(TrainConfig, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.checkpoint_dir, "/tmp/checkpoints");
 }
 
+TEST(TrainConfig, ABaseBringsItsOwnShapeAndVocabulary) {
+  const testing::TemporaryFolder folder;
+  const std::string text = changed("[model]\nwidth = 64\nn_heads = 4",
+                                   "[base]\nmodel = \"../base.gguf\"\nkept_pieces = 900\n[lora]\nrank = 8\n"
+                                   "targets = [\"attn_q\"]");
+  const TrainConfig config = read_train_config(folder.write("run.toml", text));
+  ASSERT_TRUE(config.base && config.lora);
+  EXPECT_EQ(config.base->model, (folder.path().parent_path() / "base.gguf").string());
+  EXPECT_EQ(config.base->start_adapter, "");
+  EXPECT_EQ(config.base->kept_pieces, 900);
+  EXPECT_EQ(config.lora->rank, 8);
+  EXPECT_EQ(config.lora->alpha, 8.0);  // as strong as it is wide, unless said otherwise
+  EXPECT_THAT(config.lora->targets, ElementsAre("attn_q"));
+}
+
 TEST(TrainConfig, UnknownKeyNamesLineAndNearestKey) {
   const std::string error = error_of(changed("width = 64", "widht = 64"));
   EXPECT_THAT(error,
               HasSubstr("run.toml:11: [model] widht: unknown key; the nearest known one is \"width\""));
   EXPECT_THAT(error_of(changed("[streaming]", "[steaming]")),
-              HasSubstr("run.toml:14: steaming: unknown section; the nearest known one is \"streaming\""));
+              HasSubstr("run.toml:13: steaming: unknown section; the nearest known one is \"streaming\""));
   EXPECT_THAT(error_of(changed("language = \"de\", set", "language = \"de\", sett")),
               HasSubstr("run.toml:3: [data.train] sett: unknown key; the nearest known one is \"set\""));
 }
@@ -103,6 +118,17 @@ TEST_P(TrainConfigRefuses, WithLineKeyAndReason) {
 }
 
 const Refused kRefused[] = {
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nkept_pieces = 5", "[base] model: expected the GGUF file"},
+    {"[model]", "[base]\nmodel = \"b.gguf\"\n[model]", ": model: expected no such section beside [base]"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[lora]\nrank = 4", ": lora: expected a section [base]"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\n[lora]\nrank = 0",
+     "[lora] rank: expected an integer from 1 to 4096, got integer 0"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\n[lora]\ntargets = [\"a\", \"a\"]",
+     "[lora] targets: \"a\" stands there twice"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\nstart_adapter = \"a\"",
+     "[base] start_adapter: expected a section [lora]"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\nrecompute_activations = 1",
+     "[base] recompute_activations: expected true or false, got integer 1"},
     {"width = 64", "width = \"64\"",
      ":11: [model] width: expected an integer from 2 to 65536, got string \"64\""},
     {"width = 64", "width = 64.5", "got floating-point 64.5"},
@@ -112,8 +138,8 @@ const Refused kRefused[] = {
      ":13: [model] n_kv_heads: n_heads = 4 is not a multiple of 3"},
     {"phi = 0.5", "phi = 0.25", "expected a whole or half number, got 0.25"},
     {"phi = 0.5", "phi = nan", "expected a number from 0 to"},
-    {"phi = 0.5", "context_length = 99", "99 is less than [data] max_rows = 100"},
-    {"ks = [1, 3, \"inf\"]", "ks = []", ":15: [streaming] ks: expected an array"},
+    {"n_heads = 4", "n_heads = 4\ncontext_length = 99", "99 is less than [data] max_rows = 100"},
+    {"ks = [1, 3, \"inf\"]", "ks = []", ":14: [streaming] ks: expected an array"},
     {"ks = [1, 3, \"inf\"]", "ks = [0]", "expected an integer from 1 to 10000 or \"inf\", got integer 0"},
     {"ks = [1, 3, \"inf\"]", "ks = [\"Inf\"]", "got string \"Inf\""},
     {"ks = [1, 3, \"inf\"]", "ks = [3, 3]", "integer 3 stands there twice"},

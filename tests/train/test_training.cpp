@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "model/gguf_file.h"
+#include "model/model.h"
 #include "tandem/error.h"
 #include "train/optimiser.h"
 #include "train/scratch_decoder.h"
@@ -128,6 +130,24 @@ class RunTest : public testing::Test {
     return out;
   }
 
+  /// A short run from scratch, whose model stands in for a stock one.
+  std::string make_base() const {
+    TrainConfig out = config("base");
+    out.total_steps = 2;
+    out.warmup_steps = 1;
+    run_training(out, {});
+    return out.model_path;
+  }
+
+  TrainConfig adapter_config(const std::string& run, const std::string& base) const {
+    TrainConfig out = config(run);
+    out.base = BaseOptions{.model = base, .kept_pieces = 40};
+    out.lora = AdapterShape{.rank = 3, .alpha = 6.0};
+    out.optimiser = OptimiserKind::kAdamW;
+    out.average_decay = 0.0;
+    return out;
+  }
+
   static std::string bytes_of(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};
@@ -162,6 +182,72 @@ TEST_F(RunTest, StoppedAndResumedEqualsUninterrupted) {
   EXPECT_EQ(parts, whole);
   EXPECT_TRUE(bytes_of(dir_ + "/whole/model.gguf") == bytes_of(dir_ + "/parts/model.gguf"));
   EXPECT_FALSE(bytes_of(dir_ + "/whole/model.gguf").empty());
+}
+
+TEST_F(RunTest, AnAdapterIsWrittenAsLlamaCppReadsItAndGoesOn) {
+  const std::string base = make_base();
+  TrainConfig whole = adapter_config("whole", base);
+  run_training(whole, {});
+  const auto file = GgufFile::open(whole.model_path);
+  EXPECT_EQ(file->text("general.type"), "adapter");
+  EXPECT_EQ(file->text("general.architecture"), "llama");
+  EXPECT_EQ(file->text("adapter.type"), "lora");
+  EXPECT_EQ(file->real("adapter.lora.alpha"), 6.0F);
+  EXPECT_EQ(file->texts("tandem.languages.target"), std::vector<std::string>{"de"});
+  const StoredTensor* a = file->find_tensor("blk.1.ffn_down.weight.lora_a");
+  const StoredTensor* b = file->find_tensor("blk.1.ffn_down.weight.lora_b");
+  ASSERT_TRUE(a != nullptr && b != nullptr);
+  EXPECT_EQ(a->shape[0], 48);  // [n_in, rank]
+  EXPECT_EQ(a->shape[1], 3);
+  EXPECT_EQ(b->shape[0], 3);  // [rank, n_out]
+  EXPECT_EQ(b->shape[1], 32);
+  EXPECT_EQ(file->tensors().size(), 2U * 7U * 2U);  // a and b, seven parts, two layers
+  const auto kept = file->find_integers("tandem.vocab.kept");
+  ASSERT_TRUE(kept.has_value());
+  EXPECT_GT(kept->size(), 40U);  // the most frequent, and what spells the rest
+  EXPECT_LT(kept->size(), 310U);
+
+  // Stopped half way, it goes on to the same file.
+  TrainConfig half = adapter_config("half", base);
+  TrainOptions options;
+  std::stop_source stop;
+  options.stop = stop.get_token();
+  options.on_report = [&](const TrainReport& report) {
+    if (report.step == 10) stop.request_stop();
+  };
+  run_training(half, options);
+  run_training(half, {.resume = true});
+  EXPECT_EQ(bytes_of(half.model_path), bytes_of(whole.model_path));
+}
+
+TEST_F(RunTest, AnAdapterIsWhereTheNextRunBegins) {
+  const std::string base = make_base();
+  TrainConfig first = adapter_config("first", base);
+  run_training(first, {});
+  TrainConfig second = adapter_config("second", base);
+  second.base->start_adapter = first.model_path;
+  second.learning_rate = 1e-12;  // goes nowhere: what comes out is what it began with
+  run_training(second, {});
+  const auto before = GgufFile::open(first.model_path), after = GgufFile::open(second.model_path);
+  for (const StoredTensor& tensor : before->tensors()) {
+    const auto data = after->find_tensor(tensor.name)->data;
+    EXPECT_TRUE(std::equal(data.begin(), data.end(), tensor.data.begin(), tensor.data.end())) << tensor.name;
+  }
+  second.checkpoint_dir += "-wider";
+  second.lora->rank = 4;
+  EXPECT_THROW(run_training(second, {}), Error);
+}
+
+TEST_F(RunTest, AllWeightsOfABaseAreTunedIntoAModelFile) {
+  const std::string base = make_base();
+  TrainConfig tuned = adapter_config("tuned", base);
+  tuned.lora.reset();
+  run_training(tuned, {});
+  const auto model = Model::load(tuned.model_path);
+  ASSERT_TRUE(model->metadata().has_value());
+  EXPECT_GT(model->metadata()->kept_ids.size(), 40U);
+  EXPECT_EQ(model->config().n_layers, 2);
+  EXPECT_NE(bytes_of(tuned.model_path), bytes_of(base));
 }
 
 }  // namespace
