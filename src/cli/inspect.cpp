@@ -130,6 +130,7 @@ std::int64_t session_bytes(const InspectArguments& arguments) {
 
 std::string to_text(const json::value& value) {
   if (value.is_string()) return {value.as_string().begin(), value.as_string().end()};
+  if (value.is_double()) return fmt::format("{}", value.as_double());
   if (!value.is_array()) return json::serialize(value);
   std::string out;
   for (const json::value& element : value.as_array())

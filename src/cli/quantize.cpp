@@ -26,7 +26,7 @@ double mebibytes(std::size_t n_bytes) {
 }
 
 ExitStatus run_quantize(const QuantizeArguments& arguments) {
-  QuantizeResult result;
+  RewriteResult result;
   {
     ProgressBar progress(arguments.type, 1.0, "");
     result = quantize_file(arguments.input, arguments.output, arguments.type,

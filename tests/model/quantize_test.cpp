@@ -36,7 +36,7 @@ class Quantize : public ::testing::Test {
 
 TEST_F(Quantize, MatricesChangeTypeAndTheRestStays) {
   double last = 0;
-  const QuantizeResult result = quantize_file(input_, output_, "Q8_0", [&](double done) { last = done; });
+  const RewriteResult result = quantize_file(input_, output_, "Q8_0", [&](double done) { last = done; });
   EXPECT_GT(last, 0.9);
   const auto before = GgufFile::open(input_);
   const auto after = GgufFile::open(output_);
