@@ -129,7 +129,11 @@ std::int64_t session_bytes(const InspectArguments& arguments) {
 }
 
 std::string to_text(const json::value& value) {
-  if (value.is_string()) return {value.as_string().begin(), value.as_string().end()};
+  if (value.is_string()) {
+    const std::string text(value.as_string().begin(), value.as_string().end());
+    // A template's line ends must not look like lines of this table.
+    return text.find('\n') == std::string::npos ? text : json::serialize(value);
+  }
   if (value.is_double()) return fmt::format("{}", value.as_double());
   if (!value.is_array()) return json::serialize(value);
   std::string out;
