@@ -16,7 +16,7 @@
 #include "train/collate.h"
 #include "train/corpus.h"
 #include "train/random.h"
-#include "train/vocabulary_trainer.h"
+#include "train/starting_point.h"
 
 namespace {
 
@@ -38,15 +38,14 @@ void put(std::ofstream& out, const tandem::Batch& batch) {
 }
 
 /// Batch by batch as the trainer draws them (trainer.cpp): its order, its seed for each step.
-void dump(const tandem::TrainConfig& config, const std::string& vocabulary_path, int n_batches,
-          const std::string& path) {
+void dump(const tandem::TrainConfig& config, int n_batches, const std::string& path) {
   using namespace tandem;
-  const auto vocabulary = open_run_vocabulary(config, vocabulary_path).vocabulary;
-  const Corpus corpus = read_corpus(config, config.train, *vocabulary);
+  const auto start = open_starting_point(config);
+  const Corpus corpus = start->read_training_text();
   std::vector<Prompt> prompts;
   for (const std::string& language : config.target_languages)
-    prompts.push_back(tokenize_prompt(config.prompt, language, *vocabulary));
-  const Collator collator(std::move(prompts), config);
+    prompts.push_back(tokenize_prompt(config.prompt, language, start->vocabulary()));
+  const Collator collator(std::move(prompts), config, start->window());
   std::vector<int> rows, sets;
   for (std::size_t i = 0; i < corpus.size(); ++i) {
     rows.push_back(collator.count_rows(corpus.example(i)));
@@ -74,15 +73,16 @@ void dump(const tandem::TrainConfig& config, const std::string& vocabulary_path,
 
 int main(int argc, char** argv) {
   CLI::App app("The first batches of a training run as a file");
-  std::string config, vocabulary, output;
+  std::string config, output;
   int n_batches = 30;
-  app.add_option("--config", config, "the run's TOML file")->required();
-  app.add_option("--vocabulary", vocabulary, "its vocabulary.gguf")->required()->check(CLI::ExistingFile);
+  app.add_option("--config", config,
+                 "the run's TOML file; its checkpoint_dir has the vocabulary, if the run made one")
+      ->required();
   app.add_option("--output", output)->required();
   app.add_option("--batches", n_batches)->capture_default_str()->check(CLI::Range(1, 100000));
   CLI11_PARSE(app, argc, argv);
   try {
-    dump(tandem::read_train_config(config), vocabulary, n_batches, output);
+    dump(tandem::read_train_config(config), n_batches, output);
   } catch (const std::exception& error) {
     std::cerr << "bench_dump_batches: " << error.what() << '\n';
     return 1;

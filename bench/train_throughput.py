@@ -258,8 +258,7 @@ def main():
         log = train_ours(args, work)
         if batches is None:
             dump = args.program.resolve().parent / "bench" / "bench_dump_batches"
-            subprocess.run([dump, "--config", work / "short.toml", "--vocabulary", work / "run" / "vocabulary.gguf",
-                            "--batches", str(args.steps), "--output", work / "batches.bin"], check=True)  # fmt: skip
+            subprocess.run([dump, "--config", work / "short.toml", "--batches", str(args.steps), "--output", work / "batches.bin"], check=True)  # fmt: skip
             raw = read_batches(work / "batches.bin")
             n_rows = sum(len(batch["tokens"]) for batch in raw[WARM_UP:])
             batches = [pad(torch, batch) for batch in raw]
