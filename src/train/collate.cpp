@@ -174,7 +174,7 @@ bool exceeds(std::span<const LaidOutExample> examples, int window) {
   if (window == kNoWindow) return false;
   for (const LaidOutExample& example : examples) {
     for (const RowPlace& row : example.rows) {
-      if (row.position >= Position::whole(window)) return true;
+      if (row.position.doubled() >= 2 * window) return true;
     }
   }
   return false;
