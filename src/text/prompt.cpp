@@ -75,6 +75,7 @@ std::vector<std::string> find_near(std::string_view name, const Vocabulary& voca
   std::sort(near.begin(), near.end());
   near.resize(std::min(near.size(), kMost));
   std::vector<std::string> names;
+  names.reserve(near.size());
   for (auto& [distance, other] : near) names.push_back(std::move(other));
   return names;
 }
