@@ -25,7 +25,7 @@ demo: build ## stream English through the default model: German, then French
 
 test: ## build everything, trainer and tests included, and run all tests
 	$(Q)scripts/install-packages test
-	$(Q)scripts/install-llama
+	$(Q)scripts/install-llama test
 	$(Q)scripts/build $(PRESET) -DTANDEM_TRAIN=ON -DTANDEM_TESTS=ON
 	$(Q)ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error $(CTEST_ARGS)
 

@@ -150,6 +150,7 @@ TEST_F(TrimVocab, RenumbersSpecialAndKeptIdsAndKeepsTheTemplatesTokens) {
     const char* prefixes[] = {"<to:de>Quand ", "<to:fr>\u5bb6"};
     gguf_set_arr_str(file, "tandem.template.target_prefix", prefixes, 2);
     gguf_set_arr_data(file, "tandem.vocab.kept", GGUF_TYPE_INT32, kept.data(), kept.size());
+    gguf_set_val_u32(file, "tokenizer.ggml.padding_token_id", 700);
     gguf_set_val_str(file, "tokenizer.huggingface.json", "{}");
   });
   const TrimReport report = trim();

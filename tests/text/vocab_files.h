@@ -1,5 +1,5 @@
-// Vocabularies for tests: the committed fixture, and every ggml-vocab-*.gguf under $TANDEM_VOCAB_DIR
-// (llama.cpp's models/ folder has them, with .inp/.out pairs made by the tokenizers' own authors).
+// Vocabularies for tests: the committed fixtures, and llama.cpp's own, with .inp/.out pairs made by the
+// tokenizers' authors, from .deps/vocabularies (scripts/install-llama) or from $TANDEM_VOCAB_DIR.
 #pragma once
 
 #include <filesystem>
@@ -30,7 +30,7 @@ std::shared_ptr<const Vocabulary> load_with_special(const std::filesystem::path&
 /// Loaded once per path: the large ones take a second.
 std::shared_ptr<const Vocabulary> load_vocabulary(const std::filesystem::path& path);
 
-/// The fixtures first, then those of $TANDEM_VOCAB_DIR whose tokenizer we support.
+/// The fixtures first, then llama.cpp's whose tokenizer we support.
 std::vector<std::filesystem::path> vocabulary_paths();
 
 /// The lines of sentences.txt.

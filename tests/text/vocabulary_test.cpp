@@ -38,7 +38,7 @@ std::string detokenize(const Vocabulary& vocabulary, const std::vector<TokenId>&
   return text;
 }
 
-/// Every vocabulary that there is: the fixture, and those of $TANDEM_VOCAB_DIR.
+/// Every vocabulary that there is: the fixtures, and llama.cpp's.
 class EveryVocabulary : public ::testing::TestWithParam<std::filesystem::path> {
  protected:
   void SetUp() override { vocabulary_ = testing::load_vocabulary(GetParam()); }
@@ -139,7 +139,7 @@ TEST(Vocabulary, GivesTheIdsOfTheTokenizersAuthors) {
       at = end + kSeparator.size();
     }
   }
-  if (n_pairs == 0) GTEST_SKIP() << "set TANDEM_VOCAB_DIR to llama.cpp's models/ to test its vocabularies";
+  if (n_pairs == 0) GTEST_SKIP() << "no vocabularies of llama.cpp here (see tests/text/README.md)";
 }
 
 TEST(Vocabulary, KnowsEachPieceOfTheFixture) {
