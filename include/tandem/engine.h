@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,9 @@ struct SessionOptions {
   std::optional<PromptText> prompt;  // instead of the model file's
   int k = 3;                         // wait-k; kUnlimited for batch mode
   std::optional<Suffix> suffix;  // default: as the model was trained; with the last word where it knows both
+  // No n tokens twice in the same order in one target, as no_repeat_ngram_size elsewhere; 0: no such rule.
+  // Default: what the model file says, if it says something.
+  std::optional<int> no_repeat_ngram;
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   // A sentence's target may have at most target_rows_base + target_rows_per_source_row * (source rows read)
@@ -173,6 +177,12 @@ class Engine {
   /// say. Loading the same path again changes sessions that are opened from then on. Throws Error like
   /// load(), and if the adapter was made for another model.
   void load_adapter(const std::string& path);
+
+  /// One step of each session, as Session::step(), with the rows of all in as few passes as have room for
+  /// them: a reading of the weights then serves many sessions. All must be this engine's, none twice; they
+  /// may have different adapters. Returns their Progress in the same order. What is thrown by a pass leaves
+  /// all of its sessions in need of a reset().
+  std::vector<Progress> step(std::span<Session* const> sessions);
 
   /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.
   std::vector<std::string> target_languages(const std::string& adapter = "") const;

@@ -30,6 +30,8 @@ struct EvaluateArguments {
   std::string policy = "wait-k";
   std::string ks = "1,3,5,7,inf";
   std::string output;
+  std::optional<int> no_repeat_ngram;
+  int n_sessions = 1;
   std::size_t limit = 0;
   bool is_json = false;
 };
@@ -142,12 +144,13 @@ class EvaluateRun {
     session_.target_language = arguments.to;
     session_.adapter = arguments.model.adapter;
     session_.prompt = arguments.model.stock_prompt();
+    session_.no_repeat_ngram = arguments.no_repeat_ngram;
   }
 
   ExitStatus run() {
     set_ = read_test_set(arguments_);
     if (!arguments_.output.empty()) prepare_folder(arguments_.output);
-    engine_.emplace(arguments_.model.load(1));
+    engine_.emplace(arguments_.model.load(arguments_.n_sessions));
     for (int k : ks_) {
       if (!run_one(k)) {
         fmt::print(stderr, "tandem: evaluate: interrupted, {} of {} values of k are done\n",
@@ -189,7 +192,10 @@ class EvaluateRun {
     const StopOnInterrupt interrupt;
     ProgressBar progress(fmt::format("{} k={}", arguments_.to, k_name(session_.k)),
                          static_cast<double>(set_.sources.size()), "lines");
-    EvaluationTask task{.sources = set_.sources, .references = set_.references, .session = session_};
+    EvaluationTask task{.sources = set_.sources,
+                        .references = set_.references,
+                        .session = session_,
+                        .n_sessions = arguments_.n_sessions};
     task.stop = interrupt.token();
     task.on_line = [&](std::size_t n_done) { progress.show(static_cast<double>(n_done)); };
     return evaluate(*engine_, task);
@@ -225,6 +231,13 @@ Command add_evaluate(CLI::App& program) {
   add_policy_option(*app, arguments->policy);
   app->add_option("--k", arguments->ks, "Values of k, commas between")
       ->type_name("N|inf,...")
+      ->capture_default_str();
+  add_repetition_option(*app, arguments->no_repeat_ngram);
+  app->add_option("--sessions", arguments->n_sessions,
+                  "Lines under way at a time, sharing passes: sooner done; quantised weights then round a\n"
+                  "little otherwise, so that a few lines may differ")
+      ->check(CLI::Range(1, 256))
+      ->type_name("N")
       ->capture_default_str();
   app->add_option("--output", arguments->output, "Folder for the results")->type_name("DIR");
   app->add_option("--limit", arguments->limit, "Only the first N lines; 0: all")

@@ -84,6 +84,7 @@ json::object describe_stream(const StreamMetadata& stream) {
           {"source_suffix", stream.prompt.source_suffix},
           {"target_prefix", targets},
           {"end", stream.prompt.end},
+          {"no_repeat_ngram", stream.no_repeat_ngram},
           {"kept_ids", static_cast<std::int64_t>(stream.kept_ids.size())},
           {"training", stream.training_summary},
           {"data_licences", to_array(stream.data_licences)}};

@@ -74,6 +74,15 @@ void add_threads_option(CLI::App& command, int& n_threads) {
       ->capture_default_str();
 }
 
+void add_repetition_option(CLI::App& command, std::optional<int>& no_repeat_ngram) {
+  command
+      .add_option("--no-repeat-ngram", no_repeat_ngram,
+                  "No N tokens twice in the same order in one target; 0: no such rule. Default: what the\n"
+                  "model or its adapter says, else 0")
+      ->check(CLI::Range(0, 1000))
+      ->type_name("N");
+}
+
 void add_policy_option(CLI::App& command, std::string& policy) {
   command.add_option("--policy", policy, "When to read and when to write")
       ->check(CLI::IsMember({"wait-k"}))

@@ -48,6 +48,8 @@ struct ModelArguments {
 void add_adapter_option(CLI::App& command, std::string& adapter);
 /// `--threads`, alike in every command.
 void add_threads_option(CLI::App& command, int& n_threads);
+/// `--no-repeat-ngram`; nothing if it is not given.
+void add_repetition_option(CLI::App& command, std::optional<int>& no_repeat_ngram);
 /// `--policy`: wait-k is the one there is.
 void add_policy_option(CLI::App& command, std::string& policy);
 

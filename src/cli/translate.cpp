@@ -30,6 +30,7 @@ struct TranslateArguments {
   std::string input = "-";
   std::string output = "-";
   std::string events;
+  std::optional<int> no_repeat_ngram;
   double pace = 0;  // words per minute; 0: no pace
   bool is_plain = false;
   std::string flush = "line";  // or "word"
@@ -97,6 +98,7 @@ class TranslateRun {
     options.k = parse_k(arguments.k);
     options.adapter = arguments.model.adapter;
     options.prompt = arguments.model.stock_prompt();
+    options.no_repeat_ngram = arguments.no_repeat_ngram;
     return options;
   }
 
@@ -230,6 +232,7 @@ Command add_translate(CLI::App& program) {
   app->add_option("--k", arguments->k, "Words to read before the first is written; inf: the whole sentence")
       ->type_name("N|inf")
       ->capture_default_str();
+  add_repetition_option(*app, arguments->no_repeat_ngram);
   app->add_option("--input", arguments->input, "Source text; -: standard input")
       ->type_name("FILE")
       ->capture_default_str();

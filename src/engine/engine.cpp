@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "engine/session_core.h"
+#include "engine/shared_pass.h"
 #include "model/adapter.h"
 #include "model/model.h"
 
@@ -28,6 +29,9 @@ class EngineCore {
 
   void load_adapter(const std::string& path) { adapters_[path] = model_->load_adapter(path); }
   std::unique_ptr<SessionCore> open(const SessionOptions& options);
+  std::vector<Progress> step(std::span<SessionCore* const> sessions) {
+    return step_together(*network_, sessions);
+  }
   std::vector<std::string> target_languages(const std::string& adapter) const;
 
  private:
@@ -56,6 +60,13 @@ EndMarker end_marker_of(const SessionOptions& options, const std::optional<Strea
     return *options.suffix == Suffix::kOwnUnit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
   const bool is_own_unit = metadata && metadata->end_marker == TrainedEndMarker::kOwnUnit;
   return is_own_unit ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+}
+
+int no_repeat_ngram_of(const SessionOptions& options, const std::optional<StreamMetadata>& metadata) {
+  const int n = options.no_repeat_ngram.value_or(metadata ? metadata->no_repeat_ngram : 0);
+  if (n >= 0) return n;
+  throw Error(ErrorCode::kInvalidArgument,
+              fmt::format("session: no_repeat_ngram: expected 0 or more, got {}", n));
 }
 
 }  // namespace
@@ -154,6 +165,7 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   parts.setup.bytes = vocabulary.byte_table();
   parts.setup.target_unit = word_unit_of(options.target_language);
   parts.setup.end_marker = end_marker_of(options, metadata);
+  parts.setup.no_repeat_ngram = no_repeat_ngram_of(options, metadata);
   parts.setup.fork = options.fork;
   parts.setup.read_ahead = options.read_ahead;
   parts.setup.target_rows_base = options.target_rows_base;
@@ -188,6 +200,13 @@ Engine::~Engine() = default;
 
 Session Engine::open(const SessionOptions& options) {
   return Session(core_->open(options));
+}
+
+std::vector<Progress> Engine::step(std::span<Session* const> sessions) {
+  std::vector<SessionCore*> cores;
+  cores.reserve(sessions.size());
+  for (Session* session : sessions) cores.push_back(session->core_.get());
+  return core_->step(cores);
 }
 
 void Engine::load_adapter(const std::string& path) {

@@ -26,14 +26,20 @@ Sampler::Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end
   }
 }
 
-std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choice,
-                                     const WordTracker& words) const {
+bool Sampler::is_masked(std::size_t at, std::span<const TokenId> blocked) const {
+  if (kinds_[at] == Kind::kMasked) return true;
+  return !blocked.empty() && kinds_[at] != Kind::kEnd &&
+         std::find(blocked.begin(), blocked.end(), ids_[at]) != blocked.end();
+}
+
+std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choice, const WordTracker& words,
+                                     std::span<const TokenId> blocked) const {
   TANDEM_CHECK(logits.size() == kinds_.size());
   const bool open = words.is_boundary_open();
   float best_logit = -std::numeric_limits<float>::infinity();
   std::optional<TokenId> best_id;
   for (std::size_t at = 0; at < logits.size(); ++at) {
-    if (!(logits[at] > best_logit) || kinds_[at] == Kind::kMasked) continue;  // NaN never wins
+    if (!(logits[at] > best_logit) || is_masked(at, blocked)) continue;  // NaN never wins
     if (choice != Choice::kAny && begins(at, open) != (choice == Choice::kBeginningOrEnd)) continue;
     best_logit = logits[at];
     best_id = ids_[at];
@@ -41,17 +47,18 @@ std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choic
   return best_id;
 }
 
-bool Sampler::is_boundary(std::span<const float> logits, const WordTracker& words) const {
+bool Sampler::is_boundary(std::span<const float> logits, const WordTracker& words,
+                          std::span<const TokenId> blocked) const {
   TANDEM_CHECK(logits.size() == kinds_.size());
   const bool open = words.is_boundary_open();
   float highest = -std::numeric_limits<float>::infinity();
   for (std::size_t at = 0; at < logits.size(); ++at) {
-    if (kinds_[at] != Kind::kMasked) highest = std::max(highest, logits[at]);
+    if (!is_masked(at, blocked)) highest = std::max(highest, logits[at]);
   }
   double beginning = 0.0;
   double continuing = 0.0;
   for (std::size_t at = 0; at < logits.size(); ++at) {
-    if (kinds_[at] == Kind::kMasked) continue;
+    if (is_masked(at, blocked)) continue;
     (begins(at, open) ? beginning : continuing) += std::exp(logits[at] - highest);
   }
   return beginning > continuing;

@@ -30,15 +30,19 @@ class Sampler {
 
   /// The best piece of the class; the lowest id among equals. None if the class is empty or nothing is
   /// finite.
-  ///   logits [n_ids], of the head's ids
-  std::optional<TokenId> best(std::span<const float> logits, Choice choice, const WordTracker& words) const;
+  ///   logits  [n_ids], of the head's ids
+  ///   blocked not to be written here: masked for this one choice. The end never is.
+  std::optional<TokenId> best(std::span<const float> logits, Choice choice, const WordTracker& words,
+                              std::span<const TokenId> blocked = {}) const;
 
   /// Whether the word ends here: all pieces that would begin a word, and the end, have more probability
   /// together than all that would continue it.
-  bool is_boundary(std::span<const float> logits, const WordTracker& words) const;
+  bool is_boundary(std::span<const float> logits, const WordTracker& words,
+                   std::span<const TokenId> blocked = {}) const;
 
  private:
   enum class Kind : unsigned char { kMasked, kEnd, kBegins, kContinues };
+  bool is_masked(std::size_t at, std::span<const TokenId> blocked) const;
   bool begins(std::size_t at, bool boundary_open) const {
     return kinds_[at] == Kind::kEnd || (boundary_open && kinds_[at] == Kind::kBegins);
   }

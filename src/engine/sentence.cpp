@@ -16,7 +16,8 @@ Sentence::Sentence(const SentenceSetup& setup, int number, Timeline& timeline, C
       source_tokens_(setup.prompt->source_prefix),
       units_(static_cast<int>(setup.prompt->source_prefix.size())),
       words_(setup.pieces, setup.target_unit),
-      detokenizer_(setup.bytes) {
+      detokenizer_(setup.bytes),
+      repetition_(setup.no_repeat_ngram) {
   TANDEM_CHECK(!setup.prompt->target_prefix.empty() && timeline.rows().empty());
 }
 
@@ -200,8 +201,16 @@ void Sentence::absorb(const Logits& logits) {
   asked_ = Asked::kNothing;
 }
 
+std::optional<TokenId> Sentence::best(std::span<const float> logits, Choice choice) const {
+  return setup_.sampler->best(logits, choice, words_, repetition_.blocked());
+}
+
+bool Sentence::is_boundary(std::span<const float> logits) const {
+  return setup_.sampler->is_boundary(logits, words_, repetition_.blocked());
+}
+
 void Sentence::absorb_plain(std::span<const float> logits) {
-  const auto choice = setup_.sampler->best(logits, Choice::kAny, words_);
+  const auto choice = best(logits, Choice::kAny);
   if (!choice) return fail("the model gave no finite logits");
   if (setup_.sampler->is_end(*choice) || is_too_long()) return is_all_read() ? end_target() : read_one_more();
   const bool ends_word =
@@ -214,7 +223,7 @@ void Sentence::absorb_plain(std::span<const float> logits) {
 }
 
 void Sentence::absorb_draft(std::span<const float> logits) {
-  if (!setup_.sampler->is_boundary(logits, words_) && !is_too_long()) return go_on(asked_rows_[0], logits);
+  if (!is_boundary(logits) && !is_too_long()) return go_on(asked_rows_[0], logits);
   drop(asked_rows_[0].place.slot);
   commit();
   stage_ = Stage::kBeginning;
@@ -223,7 +232,7 @@ void Sentence::absorb_draft(std::span<const float> logits) {
 void Sentence::absorb_fork(std::span<const float> old_logits, std::span<const float> new_logits) {
   const PassRow& old_row = asked_rows_[0];
   const PassRow& new_row = asked_rows_[1];
-  if (!setup_.sampler->is_boundary(old_logits, words_) && !is_too_long()) {
+  if (!is_boundary(old_logits) && !is_too_long()) {
     drop(new_row.place.slot);
     return go_on(old_row, old_logits);
   }
@@ -236,7 +245,7 @@ void Sentence::absorb_fork(std::span<const float> old_logits, std::span<const fl
 }
 
 void Sentence::absorb_restricted(std::span<const float> logits) {
-  const auto choice = setup_.sampler->best(logits, Choice::kBeginningOrEnd, words_);
+  const auto choice = best(logits, Choice::kBeginningOrEnd);
   if (!choice) return fail("the model gave no finite logits");
   if (setup_.sampler->is_end(*choice) || is_too_long()) return is_all_read() ? end_target() : read_one_more();
   write(*choice);
@@ -245,7 +254,7 @@ void Sentence::absorb_restricted(std::span<const float> logits) {
 /// The word goes on: the row keeps its word's visibility.
 void Sentence::go_on(const PassRow& row, std::span<const float> logits) {
   keep(row);
-  const auto choice = setup_.sampler->best(logits, Choice::kContinuation, words_);
+  const auto choice = best(logits, Choice::kContinuation);
   if (!choice) return fail("the model gave no finite logits");
   write(*choice);
 }
@@ -263,6 +272,7 @@ void Sentence::drop(Slot slot) {
 void Sentence::write(TokenId id) {
   const int word = words_.word_of_next(id);
   words_.accept(id);
+  repetition_.accept(id);
   word_text_ += detokenizer_.accept(id);
   pending_ = id;
   ++n_target_tokens_;

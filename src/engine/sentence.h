@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/repetition.h"
 #include "engine/sampler.h"
 #include "model/network.h"
 #include "policy/policy.h"
@@ -47,6 +48,7 @@ struct SentenceSetup {
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int target_rows_base = 48;
   int target_rows_per_source_row = 3;
+  int no_repeat_ngram = 0;
 };
 
 class Sentence {
@@ -95,6 +97,8 @@ class Sentence {
   void place_source(int n_rows, std::vector<PassRow>& rows);
   void place_target(const Question& question, std::vector<PassRow>& rows);
 
+  std::optional<TokenId> best(std::span<const float> logits, Choice choice) const;
+  bool is_boundary(std::span<const float> logits) const;
   void absorb_plain(std::span<const float> logits);
   void absorb_draft(std::span<const float> logits);
   void absorb_fork(std::span<const float> old_logits, std::span<const float> new_logits);
@@ -129,6 +133,7 @@ class Sentence {
   int next_units_ = 0;               // of a fork: units that the next word needs
   WordTracker words_;
   Detokenizer detokenizer_;
+  RepetitionBlock repetition_;
   std::optional<TokenId> pending_;  // chosen, its row not yet kept
   std::string word_text_;
   int n_committed_ = 0;

@@ -121,9 +121,30 @@ void SessionCore::add_word(QueuedWord word) {
 // -----------------------------------------------------------------------------------------------------
 
 Progress SessionCore::step() {
-  if (is_cancelled_) return Progress::kCancelled;
+  if (plan(parts_.network->max_rows_per_pass())) absorb(parts_.network->evaluate(pass_));
+  return settle();
+}
+
+int SessionCore::least_rows() const {
+  return static_cast<int>(parts_.prompt.target_prefix.size()) + 2;  // or a fork
+}
+
+bool SessionCore::plan(int max_rows) {
+  pass_[0].rows.clear();
+  if (is_cancelled_) return false;
   feed();
-  if (sentence_ && sentence_->plan(parts_.network->max_rows_per_pass(), pass_[0].rows)) run_pass();
+  if (!sentence_ || !sentence_->plan(max_rows, pass_[0].rows)) return false;
+  pass_[0].cached = timeline_.rows();
+  count_pass();
+  return true;
+}
+
+void SessionCore::absorb(const Logits& logits) {
+  sentence_->absorb(logits);
+}
+
+Progress SessionCore::settle() {
+  if (is_cancelled_) return Progress::kCancelled;
   const bool has_moved = !pass_[0].rows.empty();
   pass_[0].rows.clear();
   if (sentence_ && sentence_->is_done()) {
@@ -136,19 +157,16 @@ Progress SessionCore::step() {
   return is_closed_ && !sentence_ ? Progress::kFinished : Progress::kNeedsInput;
 }
 
-void SessionCore::run_pass() {
-  SessionRows& session = pass_[0];
-  session.cached = timeline_.rows();
+void SessionCore::count_pass() {
   ++counters_.passes;
-  counters_.rows += static_cast<std::int64_t>(session.rows.size());
-  for (const PassRow& row : session.rows) {
+  counters_.rows += static_cast<std::int64_t>(pass_[0].rows.size());
+  for (const PassRow& row : pass_[0].rows) {
     counters_.logit_rows += row.wants_logits ? 1 : 0;
     if (!row.place.group.is_source()) continue;
     ++counters_.source_rows;
     counters_.rows_twice += row.place.index < n_source_rows_evaluated_ ? 1 : 0;
     n_source_rows_evaluated_ = std::max(n_source_rows_evaluated_, row.place.index + 1);
   }
-  sentence_->absorb(parts_.network->evaluate(pass_));
 }
 
 std::vector<Event> SessionCore::poll() {

@@ -48,6 +48,19 @@ class SessionCore {
   void finish();
   Progress step();
   std::vector<Event> poll();
+
+  // A step in parts, for a pass that several sessions share: plan() until absorb() or settle(), nothing
+  // between.
+  /// Fills in rows(), at most `max_rows`, which must hold a prompt. False: nothing can be done now.
+  bool plan(int max_rows);
+  SessionRows& rows() { return pass_[0]; }
+  /// Logits of rows(), in their order.
+  void absorb(const Logits& logits);
+  /// What the step came to.
+  Progress settle();
+  /// Rows that a pass must have room for, whatever the session asks.
+  int least_rows() const;
+
   void cancel();
   void reset();
 
@@ -68,7 +81,7 @@ class SessionCore {
   void feed();
   void feed(QueuedWord word);
   void add_word(QueuedWord word);
-  void run_pass();
+  void count_pass();
 
   SessionParts parts_;
   Timeline timeline_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <system_error>
 
@@ -16,25 +17,55 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// One session, kept for all lines; opened anew only after a bug of ours has ended it.
-class LineRunner {
+/// A session and the line that it is at. The session is kept for all lines; opened anew only after a bug of
+/// ours has ended it.
+class Lane {
  public:
-  LineRunner(Engine& engine, const SessionOptions& options)
+  Lane(Engine& engine, const SessionOptions& options)
       : engine_(engine), options_(options), unit_(scoring_of(options.target_language).unit) {
     session_.emplace(engine_.open(options_));
   }
 
-  /// Nothing if `stop` asked for an end.
-  std::optional<Translation> translate(std::span<const std::string_view> words, const std::stop_token& stop) {
-    if (words.empty()) return Translation{};
-    try {
-      return run(words, stop);
-    } catch (const Error& error) {
-      past_ = counters();
-      session_ = std::nullopt;  // its place is needed
-      session_.emplace(engine_.open(options_));
-      return Translation{.error = error.what()};
+  bool is_free() const { return !is_busy_; }
+  std::size_t line() const { return line_; }
+  Session& session() { return *session_; }
+
+  void take(std::size_t line, std::vector<std::string_view> words) {
+    line_ = line;
+    words_ = std::move(words);
+    n_pushed_ = 0;
+    commits_.clear();
+    is_busy_ = true;
+  }
+
+  /// As much of the line as the session's queue has room for.
+  void push() {
+    for (; n_pushed_ < words_.size(); ++n_pushed_) {
+      const Last last = n_pushed_ + 1 == words_.size() ? Last::kYes : Last::kNo;
+      if (session_->push_word(words_[n_pushed_], last) != Push::kAccepted) return;
     }
+  }
+
+  /// What the last step brought: the line's translation, if it has ended.
+  std::optional<Translation> collect(Progress progress) {
+    for (Event& event : session_->poll()) {
+      if (event.kind == EventKind::kCommit) commits_.push_back(std::move(event));
+      if (event.kind == EventKind::kSentence) return end(translation());
+      if (event.kind == EventKind::kFailed) {
+        session_->reset();
+        return end({.error = std::move(event.text)});
+      }
+    }
+    TANDEM_CHECK(progress == Progress::kMore || n_pushed_ < words_.size());
+    return std::nullopt;
+  }
+
+  /// The pass that the session was in has failed.
+  Translation fail(std::string reason) {
+    past_ = counters();
+    session_ = std::nullopt;  // its place is needed
+    session_.emplace(engine_.open(options_));
+    return end({.error = std::move(reason)});
   }
 
   Counters counters() const {
@@ -47,41 +78,17 @@ class LineRunner {
   }
 
  private:
-  std::optional<Translation> run(std::span<const std::string_view> words, const std::stop_token& stop) {
-    std::vector<Event> commits;
-    std::size_t n_pushed = 0;
-    while (!stop.stop_requested()) {
-      push(words, n_pushed);
-      const Progress progress = session_->step();
-      for (Event& event : session_->poll()) {
-        if (event.kind == EventKind::kCommit)
-          commits.push_back(std::move(event));
-        else if (event.kind == EventKind::kSentence)
-          return translation(commits);
-        else if (event.kind == EventKind::kFailed) {
-          session_->reset();
-          return Translation{.error = std::move(event.text)};
-        }
-      }
-      TANDEM_CHECK(progress == Progress::kMore || n_pushed < words.size());
-    }
-    return std::nullopt;
+  Translation end(Translation translation) {
+    is_busy_ = false;
+    return translation;
   }
 
-  void push(std::span<const std::string_view> words, std::size_t& n_pushed) {
-    for (; n_pushed < words.size(); ++n_pushed) {
-      const Last last = n_pushed + 1 == words.size() ? Last::kYes : Last::kNo;
-      if (session_->push_word(words[n_pushed], last) != Push::kAccepted)
-        return;  // the queue is full: step first
-    }
-  }
-
-  Translation translation(std::span<const Event> commits) const {
+  Translation translation() const {
     Translation out;
-    for (const Event& commit : commits) out.text += commit.text;
+    for (const Event& commit : commits_) out.text += commit.text;
     const std::size_t front = out.text.find_first_not_of(' ');
     out.text.erase(0, std::min(front, out.text.size()));
-    out.delays = unit_delays(commits, unit_);
+    out.delays = unit_delays(commits_, unit_);
     return out;
   }
 
@@ -90,6 +97,86 @@ class LineRunner {
   LatencyUnit unit_;
   std::optional<Session> session_;
   Counters past_;  // of sessions that a bug ended
+  std::size_t line_ = 0;
+  std::vector<std::string_view> words_;
+  std::size_t n_pushed_ = 0;
+  std::vector<Event> commits_;
+  bool is_busy_ = false;
+};
+
+/// All lines, several at a time, each as soon as a session is free for it.
+class LineRunner {
+ public:
+  using OnDone = std::function<void(std::size_t line, Translation translation)>;
+
+  LineRunner(Engine& engine, const EvaluationTask& task, OnDone on_done)
+      : engine_(engine), task_(task), on_done_(std::move(on_done)) {
+    lanes_.reserve(static_cast<std::size_t>(task.n_sessions));
+    for (int i = 0; i < task.n_sessions; ++i) lanes_.emplace_back(engine, task.session);
+  }
+
+  /// False if the task's `stop` asked for an end.
+  bool run() {
+    for (;;) {
+      give_out_lines();
+      std::vector<Lane*> busy;
+      for (Lane& lane : lanes_)
+        if (!lane.is_free()) busy.push_back(&lane);
+      if (busy.empty()) return true;
+      if (task_.stop.stop_requested()) return false;
+      step(busy);
+    }
+  }
+
+  Counters counters() const {
+    Counters sum;
+    for (const Lane& lane : lanes_) {
+      const Counters own = lane.counters();
+      sum.passes += own.passes;
+      sum.target_tokens += own.target_tokens;
+      sum.rows_twice += own.rows_twice;
+    }
+    return sum;
+  }
+
+ private:
+  void give_out_lines() {
+    for (Lane& lane : lanes_) {
+      while (lane.is_free() && next_line_ < task_.sources.size()) {
+        const std::size_t line = next_line_++;
+        auto words = split_words(task_.sources[line]);
+        if (words.empty())
+          on_done_(line, {});
+        else
+          lane.take(line, std::move(words));
+      }
+    }
+  }
+
+  void step(std::span<Lane* const> busy) {
+    std::vector<Session*> sessions;
+    for (Lane* lane : busy) {
+      lane->push();
+      sessions.push_back(&lane->session());
+    }
+    std::vector<Progress> progress;
+    try {
+      progress = engine_.step(sessions);
+    } catch (const Error& error) {
+      for (Lane* lane : busy) on_done_(lane->line(), lane->fail(error.what()));
+      return;
+    }
+    for (std::size_t i = 0; i < busy.size(); ++i) {
+      if (auto translation = busy[i]->collect(progress[i]))
+        on_done_(busy[i]->line(), *std::move(translation));
+    }
+  }
+
+  Engine& engine_;
+  const EvaluationTask& task_;
+  OnDone on_done_;
+  std::vector<Lane> lanes_;
+  std::size_t next_line_ = 0;
 };
 
 std::string joined(std::span<const std::string_view> words) {
@@ -158,28 +245,32 @@ std::vector<double> unit_delays(std::span<const Event> commits, LatencyUnit unit
 
 std::optional<Evaluation> evaluate(Engine& engine, const EvaluationTask& task) {
   check_pairs("evaluate", task.sources.size(), task.references.size());
-  LineRunner runner(engine, task.session);
   Evaluation evaluation{.k = task.session.k, .sentences = static_cast<std::int64_t>(task.sources.size())};
-  Clock::duration elapsed{};
+  evaluation.instances.resize(task.sources.size());
+  std::size_t n_done = 0;
+  LineRunner runner(engine, task, [&](std::size_t line, Translation translation) {
+    if (translation.error) evaluation.failures.push_back({line, *std::move(translation.error)});
+    Instance& instance = evaluation.instances[line];
+    instance.index = static_cast<std::int64_t>(line);
+    instance.prediction = std::move(translation.text);
+    instance.delays = std::move(translation.delays);
+    if (task.on_line) task.on_line(++n_done);
+  });
+  const Clock::time_point start = Clock::now();
+  if (!runner.run()) return std::nullopt;
+  const std::chrono::duration<double> elapsed = Clock::now() - start;
   for (std::size_t line = 0; line < task.sources.size(); ++line) {
+    Instance& instance = evaluation.instances[line];
     const std::vector<std::string_view> words = split_words(task.sources[line]);
-    const Clock::time_point start = Clock::now();
-    std::optional<Translation> translation = runner.translate(words, task.stop);
-    elapsed += Clock::now() - start;
-    if (!translation) return std::nullopt;
-    if (translation->error) evaluation.failures.push_back({line, *std::move(translation->error)});
-    Instance instance{.index = static_cast<std::int64_t>(line),
-                      .prediction = std::move(translation->text),
-                      .delays = std::move(translation->delays)};
     instance.elapsed.assign(instance.delays.size(), 0.0);
     instance.reference = task.references[line] + "\n";
     instance.source = joined(words);
     instance.source_length = static_cast<double>(words.size());
-    evaluation.instances.push_back(std::move(instance));
-    if (task.on_line) task.on_line(line + 1);
   }
+  std::sort(evaluation.failures.begin(), evaluation.failures.end(),
+            [](const LineFailure& a, const LineFailure& b) { return a.line < b.line; });
   score(evaluation, task);
-  count_cost(evaluation, runner.counters(), std::chrono::duration<double>(elapsed).count());
+  count_cost(evaluation, runner.counters(), elapsed.count());
   return evaluation;
 }
 

@@ -46,6 +46,7 @@ struct EvaluationTask {
   std::span<const std::string> sources;     // lines, valid UTF-8
   std::span<const std::string> references;  // as many
   SessionOptions session;                   // k and target language among them
+  int n_sessions = 1;  // lines under way at a time, in passes that they share; the engine has room for them
   std::stop_token stop;
   std::function<void(std::size_t n_done)> on_line;  // after each line; may be empty
 };
@@ -62,15 +63,15 @@ struct Evaluation {
   double bleu = 0;                 // 0 to 100
   std::optional<Latency> latency;  // mean; none if nothing was written
   double length_ratio = 0;         // translation / reference, in the tokens that BLEU counts
-  double passes_per_token = 0;     // all passes / (text tokens + ends)
+  double passes_per_token = 0;     // passes with a row of a line, over all lines / (text tokens + ends)
   std::int64_t rows_twice = 0;
-  double words_per_second = 0;  // of the target, by the wall clock
+  double words_per_second = 0;  // of the target, of all sessions together, by the wall clock
 
   std::vector<Instance> instances;
   std::vector<LineFailure> failures;
 };
 
-/// Opens one session and runs all lines through it, one after the other. Nothing if `stop` asked for an end.
+/// Runs all lines through `n_sessions` sessions, opened once. Nothing if `stop` asked for an end.
 /// Throws Error{kInvalidArgument} for unequal numbers of lines, and what Engine::open throws.
 std::optional<Evaluation> evaluate(Engine& engine, const EvaluationTask& task);
 

@@ -45,12 +45,15 @@ struct SessionRows {
 struct Logits {
   std::span<const float> values;      // row after row
   std::span<const std::size_t> ends;  // of each row, in `values`
+  std::size_t first = 0;              // in `ends`, of the row that is called 0
 
   std::span<const float> row(int i) const {
-    const auto at = static_cast<std::size_t>(i);
+    const auto at = first + static_cast<std::size_t>(i);
     const std::size_t begin = at == 0 ? 0 : ends[at - 1];
     return values.subspan(begin, ends[at] - begin);
   }
+  /// The `n` rows from `from` on, which are those of one session of the pass.
+  Logits rows(std::size_t from, std::size_t n) const { return {values, ends.first(from + n), from}; }
 };
 
 class Network {

@@ -113,6 +113,14 @@ std::vector<TokenId> read_kept_ids(const GgufFile& file, int n_vocab) {
   return kept;
 }
 
+int read_no_repeat_ngram(const GgufFile& file) {
+  constexpr std::int64_t kLongest = 1 << 20;
+  const auto n = file.find_integer("tandem.decoding.no_repeat_ngram");
+  if (n && (*n < 0 || *n > kLongest))
+    file.fail(fmt::format("key 'tandem.decoding.no_repeat_ngram': expected 0 to {}, got {}", kLongest, *n));
+  return static_cast<int>(n.value_or(0));
+}
+
 }  // namespace
 
 std::optional<StreamMetadata> read_stream_metadata(const GgufFile& file, int n_vocab) {
@@ -136,6 +144,7 @@ std::optional<StreamMetadata> read_stream_metadata(const GgufFile& file, int n_v
   metadata.prompt = read_prompt(file);
   metadata.source_languages = read_languages(file, "tandem.languages.source");
   metadata.kept_ids = read_kept_ids(file, n_vocab);
+  metadata.no_repeat_ngram = read_no_repeat_ngram(file);
   metadata.training_summary = file.text("tandem.training.summary");
   metadata.data_licences = file.texts("tandem.training.data_licences");
   return metadata;

@@ -28,6 +28,7 @@ struct StreamMetadata {
   PromptTemplate prompt;      // its target_prefix lists the target languages
   std::vector<std::string> source_languages;
   std::vector<TokenId> kept_ids;  // ids it was trained to write, ascending; empty: all
+  int no_repeat_ngram = 0;        // n-grams to be written once at most in a target; 0: no such rule
   std::string training_summary;
   std::vector<std::string> data_licences;
 };

@@ -71,6 +71,9 @@ void set_streaming(gguf_context* file, const TrainConfig& config) {
   for (const WaitK& k : config.ks) ks.push_back(k.is_unlimited() ? "inf" : std::to_string(k.value()));
   set_texts(file, "tandem.policy.wait_k", ks);
 
+  if (config.no_repeat_ngram > 0)
+    set_count(file, "tandem.decoding.no_repeat_ngram", static_cast<std::size_t>(config.no_repeat_ngram));
+
   const PromptTemplate& prompt = config.prompt;
   set_text(file, "tandem.template.source_prefix", prompt.source_prefix);
   set_text(file, "tandem.template.source_suffix", prompt.source_suffix);

@@ -258,6 +258,7 @@ void read_streaming(TomlSection section, TrainConfig& config) {
                       {{"draw", BoundaryRows::kDraw},
                        {"both", BoundaryRows::kBoth},
                        {"reference", BoundaryRows::kReference}});
+  section.read_integer("no_repeat_ngram", config.no_repeat_ngram, 0, 1000);
   section.reject_unknown();
 }
 

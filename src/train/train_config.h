@@ -79,6 +79,7 @@ struct TrainConfig {
   std::vector<WaitK> ks;  // one is drawn per target and step
   std::vector<double> k_weights;
   BoundaryRows boundary = BoundaryRows::kDraw;
+  int no_repeat_ngram = 0;  // what the file says of decoding; training knows nothing of it
 
   // [optimiser]
   OptimiserKind optimiser = OptimiserKind::kAdamW;
