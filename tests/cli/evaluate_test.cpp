@@ -93,6 +93,38 @@ TEST_F(EvaluateTest, FailedLineCountsAsEmptyAndFailsTheRun) {
   EXPECT_NE(instances[2].prediction, "");
 }
 
+TEST_F(EvaluateTest, SessionsThatSharePassesGiveEachLineItsOwnTranslation) {
+  std::string sources, references;
+  for (int i = 1; i <= 12; ++i) {
+    sources +=
+        std::string(i % 5 == 0 ? "" : "The dog number " + std::to_string(i * 37) + " sees a man.") + "\n";
+    references += "Der Hund.\n";
+  }
+  write_bytes(folder_.file("source"), sources);
+  write_bytes(folder_.file("reference"), references);
+  std::vector<std::vector<Instance>> runs;
+  for (const char* n : {"1", "5"}) {
+    const std::string out = folder_.file(std::string("out") + n);
+    const Outcome outcome = evaluate("--k 2 --sessions " + std::string(n) + " --output " + out);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    runs.push_back(read_instances_log(out + "/k2/instances.log"));
+    ASSERT_EQ(runs.back().size(), 12u);
+  }
+  for (std::size_t i = 0; i < 12; ++i) {
+    EXPECT_EQ(runs[0][i].source, runs[1][i].source);
+    EXPECT_EQ(runs[0][i].prediction, runs[1][i].prediction) << "line " << i + 1;
+    EXPECT_EQ(runs[0][i].delays, runs[1][i].delays) << "line " << i + 1;
+  }
+}
+
+TEST_F(EvaluateTest, ARepetitionBlockChangesWhatIsWritten) {
+  // The random model repeats itself; a word may not stand twice when n is 1.
+  ASSERT_EQ(evaluate("--k 2 --no-repeat-ngram 1 --limit 1 --output " + folder_.file("out")).status, 0);
+  const std::string blocked = read_instances_log(folder_.file("out/k2/instances.log"))[0].prediction;
+  ASSERT_EQ(evaluate("--k 2 --limit 1 --output " + folder_.file("free")).status, 0);
+  EXPECT_NE(blocked, read_instances_log(folder_.file("free/k2/instances.log"))[0].prediction);
+}
+
 TEST_F(EvaluateTest, LimitTakesTheFirstLines) {
   const auto row = boost::json::parse(evaluate("--k 1 --json --limit 1").out).as_object();
   EXPECT_EQ(row.at("sentences").as_int64(), 1);

@@ -75,6 +75,7 @@ StubOptions random_options(Random& random) {
   options.fork = random.pick(Fork::kNever, Fork::kWhenReady);
   options.read_ahead = random.pick(ReadAhead::kNever, ReadAhead::kWhenRoom);
   options.has_lone_mark = random.draw(0, 2) == 0;
+  options.no_repeat_ngram = random.pick(0, random.draw(2, 4));
   return options;
 }
 
@@ -88,7 +89,8 @@ Written decode_slowly(std::uint64_t seed, const StubOptions& options, const std:
   const auto source =
       SourceUnits::whole(options.source_prefix, words, options.source_suffix, options.end_marker);
   const int lone_mark = options.has_lone_mark ? testing::kLoneMark : -1;
-  auto result = SlowDecoder(seed, source, options.k, options.target_prefix, lone_mark).run();
+  auto result =
+      SlowDecoder(seed, source, options.k, options.target_prefix, lone_mark, options.no_repeat_ngram).run();
   return {std::move(result.tokens), std::move(result.delays)};
 }
 

@@ -135,6 +135,12 @@ TEST_F(StreamMetadataTest, RefusesWhatContradicts) {
       gguf_set_arr_data(f, "tandem.vocab.kept", GGUF_TYPE_INT32, ids.data(), ids.size());
     };
   };
+  for (const std::int32_t n : {-1, 1 << 30}) {
+    refuses("tandem.decoding.no_repeat_ngram",
+            [n](gguf_context* f) { gguf_set_val_i32(f, "tandem.decoding.no_repeat_ngram", n); });
+  }
+  refuses("tandem.decoding.no_repeat_ngram",
+          [](gguf_context* f) { gguf_set_val_str(f, "tandem.decoding.no_repeat_ngram", "4"); });
   refuses("tandem.vocab.kept", kept({3, 3}));
   refuses("tandem.vocab.kept", kept({-1}));
   refuses("tandem.vocab.kept", kept({kVocab}));

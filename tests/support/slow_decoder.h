@@ -2,6 +2,7 @@
 // question: no cache, no slots, no passes. Slow and obvious; the engine must write the same.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -17,12 +18,15 @@ struct SlowResult {
 
 class SlowDecoder {
  public:
-  /// `lone_mark`: the piece that is a mark and nothing else, if there is one.
-  SlowDecoder(std::uint64_t seed, SourceUnits source, WaitK k, int target_prefix, int lone_mark = -1)
+  /// `lone_mark`: the piece that is a mark and nothing else, if there is one. `no_repeat_ngram`: 0, or the
+  /// length of what may not stand twice in the target.
+  SlowDecoder(std::uint64_t seed, SourceUnits source, WaitK k, int target_prefix, int lone_mark = -1,
+              int no_repeat_ngram = 0)
       : seed_(seed),
         source_(std::move(source)),
         k_(k),
         lone_mark_(lone_mark),
+        no_repeat_ngram_(no_repeat_ngram),
         target_(static_cast<std::size_t>(target_prefix), TokenId{1}) {}
 
   SlowResult run() {
@@ -66,21 +70,31 @@ class SlowDecoder {
   }
   void commit() { result_.delays.push_back(source_.words_after(read_)); }
 
-  static bool is_boundary(const std::vector<float>& logits) {
+  /// Whether `id` would complete n tokens that the target already has in this order.
+  bool would_repeat(int id) const {
+    const auto n = static_cast<std::size_t>(no_repeat_ngram_);
+    std::vector<int> longer = result_.tokens;
+    longer.push_back(id);
+    if (n == 0 || id == 2 || longer.size() <= n) return false;
+    const std::vector<int> last(longer.end() - static_cast<std::ptrdiff_t>(n), longer.end());
+    return std::search(longer.begin(), longer.end() - 1, last.begin(), last.end()) != longer.end() - 1;
+  }
+
+  bool is_boundary(const std::vector<float>& logits) const {
     double begins = 0;
     double goes_on = 0;
     for (int id = 2; id <= 12; ++id)
-      (id <= 7 ? begins : goes_on) += std::exp(logits[static_cast<std::size_t>(id)]);
+      if (!would_repeat(id)) (id <= 7 ? begins : goes_on) += std::exp(logits[static_cast<std::size_t>(id)]);
     return begins > goes_on;
   }
   template <class Allowed>
-  static int best(const std::vector<float>& logits, Allowed allowed) {
+  int best(const std::vector<float>& logits, Allowed allowed) const {
     int best_id = -1;
     for (int id = 0; id < kStubVocabulary; ++id) {
       const auto better = [&] {
         return logits[static_cast<std::size_t>(id)] > logits[static_cast<std::size_t>(best_id)];
       };
-      if (allowed(id) && (best_id < 0 || better())) best_id = id;
+      if (allowed(id) && !would_repeat(id) && (best_id < 0 || better())) best_id = id;
     }
     return best_id;
   }
@@ -89,6 +103,7 @@ class SlowDecoder {
   SourceUnits source_;
   WaitK k_;
   int lone_mark_;
+  int no_repeat_ngram_;
   bool only_marks_ = false;  // the word so far is nothing but marks: it goes on
   std::vector<TokenId> target_;
   int read_ = 0;

@@ -19,6 +19,7 @@ struct StubOptions {
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int n_slots = 256;
+  int no_repeat_ngram = 0;
   int target_rows_base = 1000;  // golden traces know no bound
   WordUnit target_unit = WordUnit::kSpaced;
   bool has_lone_mark = false;  // piece kLoneMark is a mark and nothing else
@@ -91,6 +92,7 @@ inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const St
   parts.setup.fork = options.fork;
   parts.setup.read_ahead = options.read_ahead;
   parts.setup.target_rows_base = options.target_rows_base;
+  parts.setup.no_repeat_ngram = options.no_repeat_ngram;
   return std::make_unique<SessionCore>(std::move(parts));
 }
 

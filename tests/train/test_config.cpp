@@ -146,6 +146,7 @@ const Refused kRefused[] = {
     {"boundary = \"both\"", "k_weights = [1, 2]", "expected one number per k, 3 in all, got 2"},
     {"boundary = \"both\"", "k_weights = [0, 0, 0]", "no k can be drawn"},
     {"boundary = \"both\"", "k_weights = [1, -1, 1]", "expected a number not below 0, got integer -1"},
+    {"boundary = \"both\"", "no_repeat_ngram = -1", "expected an integer from 0 to 1000, got integer -1"},
     {"boundary = \"both\"", "boundary = \"new\"",
      "expected one of \"draw\", \"both\", \"reference\", got string \"new\""},
     {", fr = \"<fr>\" }", "}", "target language \"fr\" has no prefix"},

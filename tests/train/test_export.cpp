@@ -35,6 +35,7 @@ TrainConfig small_config() {
   config.ff_width = 48;
   config.context_length = 256;
   config.phi = 0.5;
+  config.no_repeat_ngram = 4;
   config.ks = {WaitK(1), WaitK(3), WaitK::unlimited()};
   config.summary = "a test";
   return config;
@@ -122,6 +123,7 @@ TEST(Export, MetadataSaysHowTheModelStreams) {
   EXPECT_EQ(text_at(file.get(), "tandem.paradigm"), "group");
   EXPECT_EQ(gguf_get_val_f32(file.get(), id_of(file.get(), "tandem.phi")), 0.5F);
   EXPECT_EQ(text_at(file.get(), "tandem.end_marker"), "any");
+  EXPECT_EQ(gguf_get_val_u32(file.get(), id_of(file.get(), "tandem.decoding.no_repeat_ngram")), 4U);
   EXPECT_THAT(texts_at(file.get(), "tandem.policy.wait_k"), ElementsAre("1", "3", "inf"));
   EXPECT_EQ(text_at(file.get(), "tandem.template.source_prefix"), "<s>");
   EXPECT_EQ(text_at(file.get(), "tandem.template.source_suffix"), "</s>");

@@ -1,0 +1,145 @@
+// Sessions that share passes write what each writes alone, in fewer passes, however little room a pass has.
+#include "engine/shared_pass.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "support/stub_session.h"
+
+namespace tandem {
+namespace {
+
+using testing::open_stub_session;
+using testing::StubNetwork;
+using testing::StubOptions;
+
+constexpr std::uint64_t kSeed = 7;
+
+/// Counts passes and their largest number of rows.
+class CountingNetwork final : public Network {
+ public:
+  explicit CountingNetwork(int max_rows) : stub_(kSeed, 4096, max_rows) {}
+  int max_rows_per_pass() const override { return stub_.max_rows_per_pass(); }
+  CacheSpan reserve(int n_slots) override { return stub_.reserve(n_slots); }
+  void release(CacheSpan span) override { stub_.release(span); }
+  Logits evaluate(std::span<const SessionRows> pass) override {
+    int n_rows = 0;
+    for (const SessionRows& session : pass) n_rows += static_cast<int>(session.rows.size());
+    most_rows = std::max(most_rows, n_rows);
+    ++n_passes;
+    return stub_.evaluate(pass);
+  }
+
+  int n_passes = 0;
+  int most_rows = 0;
+
+ private:
+  StubNetwork stub_;
+};
+
+/// Session i has its own lag, its own prompt and a source of its own.
+std::unique_ptr<SessionCore> session_of(Network& network, int i) {
+  StubOptions options;
+  options.k = i % 4 == 3 ? WaitK::unlimited() : WaitK(1 + i % 4);
+  options.target_prefix = 1 + i % 3;
+  auto session = open_stub_session(network, options);
+  for (int word = 0; word < 2 + i % 5; ++word)
+    EXPECT_EQ(session->push_word(std::to_string(1 + (i + word) % 3)), Push::kAccepted);
+  session->finish();
+  return session;
+}
+
+std::string text_of(SessionCore& session) {
+  std::string text;
+  for (const Event& event : session.poll()) {
+    if (event.kind == EventKind::kCommit) text += fmt::format("{}@{}", event.text, event.delay_words);
+    if (event.kind == EventKind::kSentence) text += ".";
+    EXPECT_NE(event.kind, EventKind::kFailed) << event.text;
+  }
+  return text;
+}
+
+struct Outcome {
+  std::vector<std::string> texts;
+  int n_passes = 0;
+};
+
+Outcome run_alone(int n_sessions) {
+  Outcome run;
+  for (int i = 0; i < n_sessions; ++i) {
+    CountingNetwork network(512);
+    const auto session = session_of(network, i);
+    while (session->step() == Progress::kMore) {
+    }
+    run.texts.push_back(text_of(*session));
+    run.n_passes += network.n_passes;
+  }
+  return run;
+}
+
+Outcome run_together(int n_sessions, int max_rows) {
+  CountingNetwork network(max_rows);
+  std::vector<std::unique_ptr<SessionCore>> sessions;
+  std::vector<SessionCore*> open;
+  for (int i = 0; i < n_sessions; ++i) {
+    sessions.push_back(session_of(network, i));
+    open.push_back(sessions.back().get());
+  }
+  for (int rounds = 0; !open.empty(); ++rounds) {
+    EXPECT_LT(rounds, 1000);
+    const auto progress = step_together(network, open);
+    EXPECT_EQ(progress.size(), open.size());
+    std::vector<SessionCore*> rest;
+    for (std::size_t i = 0; i < open.size(); ++i)
+      if (progress[i] == Progress::kMore) rest.push_back(open[i]);
+    open = rest;
+  }
+  Outcome run;
+  for (const auto& session : sessions) run.texts.push_back(text_of(*session));
+  run.n_passes = network.n_passes;
+  EXPECT_LE(network.most_rows, max_rows);
+  return run;
+}
+
+TEST(SharedPass, WritesWhatEachSessionWritesAlone) {
+  const Outcome alone = run_alone(12);
+  for (const int max_rows : {5, 8, 40, 512}) {
+    const Outcome together = run_together(12, max_rows);
+    EXPECT_EQ(together.texts, alone.texts) << max_rows << " rows per pass";
+  }
+}
+
+TEST(SharedPass, ReadsTheWeightsFarLessOften) {
+  EXPECT_LT(run_together(12, 512).n_passes * 3, run_alone(12).n_passes);
+}
+
+TEST(SharedPass, ALongSourceTakesNoRoomFromTheOthers) {
+  CountingNetwork network(16);
+  StubOptions options;
+  options.n_slots = 1024;
+  const auto slow = open_stub_session(network, options);
+  const auto quick = open_stub_session(network, options);
+  ASSERT_EQ(slow->push_word("300"), Push::kAccepted);
+  ASSERT_EQ(quick->push_word("1"), Push::kAccepted);
+  quick->finish();
+  slow->finish();
+  SessionCore* both[] = {slow.get(), quick.get()};
+  for (int i = 0; i < 3; ++i) (void)step_together(network, both);
+  EXPECT_EQ(slow->counters().target_tokens, 0);
+  EXPECT_GT(quick->counters().target_tokens, 0) << "while the long source is still being read";
+}
+
+TEST(SharedPass, ACancelledSessionRidesAlongWithoutRows) {
+  CountingNetwork network(64);
+  const auto one = session_of(network, 0);
+  const auto other = session_of(network, 1);
+  one->cancel();
+  SessionCore* both[] = {one.get(), other.get()};
+  const auto progress = step_together(network, both);
+  EXPECT_EQ(progress[0], Progress::kCancelled);
+  EXPECT_EQ(progress[1], Progress::kMore);
+  EXPECT_EQ(network.n_passes, 1);
+}
+
+}  // namespace
+}  // namespace tandem
