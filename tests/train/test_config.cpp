@@ -180,6 +180,9 @@ TEST(TrainConfig, RecipesOfTheTreeAreRead) {
   EXPECT_EQ(standard.prompt.target_prefix[1].second, "<fr>");
   EXPECT_FALSE(standard.set_weights.empty());
   EXPECT_EQ(read_train_config(recipes + "own-data.toml").ks.back(), WaitK::unlimited());
+  const TrainConfig adapter = read_train_config(recipes + "own-data-lora.toml");
+  EXPECT_TRUE(adapter.base.has_value() && adapter.lora.has_value());
+  EXPECT_TRUE(read_train_config(recipes + "gemma-3-270m-en-de-fr.toml").lora.has_value());
 }
 
 TEST(EditDistance, CountsInsertionsDeletionsAndSubstitutions) {
