@@ -2,7 +2,7 @@
 # Each installs what it needs first, says what it does, and does nothing twice.
 
 PRESET ?= release
-MODEL ?= models/default.gguf
+MODEL ?= default
 BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 Q := @
@@ -20,7 +20,7 @@ build: ## the program, at build/release/tandem (no libtorch needed)
 	$(Q)scripts/install-llama
 	$(Q)scripts/build $(PRESET) $(CONFIGURE_MIN)
 
-demo: build ## stream English through the default model: German, then French
+demo: build ## stream English into German, then French; MODEL=gemma: with Gemma 3 270M and our adapter
 	$(Q)MODEL=$(MODEL) scripts/demo
 
 test: ## build everything, trainer and tests included, and run all tests
