@@ -6,7 +6,6 @@
 //   k = 3       Tandem streaming, the whole source pushed first; forks on, and off (drafts instead)
 // Printed: tokens/s (text tokens and ends), passes per target token, load time, memory of a session.
 #include <fmt/format.h>
-#include <llama.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "bench/peer.h"
 #include "model/model.h"
 #include "tandem/engine.h"
 #include "text/prompt.h"
@@ -64,61 +64,26 @@ Sample run_tandem(tandem::Engine& engine, const tandem::SessionOptions& options,
   return sample;
 }
 
-/// The peer: one context, cleared for each line; the prompt in one batch, then token by token.
-class Peer {
- public:
-  Peer(const std::string& path, int n_threads, int n_context) {
-    llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
-    model_.reset(llama_model_load_from_file(path.c_str(), llama_model_default_params()));
-    if (!model_) throw tandem::Error(tandem::ErrorCode::kBadFile, "libllama cannot load " + path);
-    auto params = llama_context_default_params();
-    params.n_ctx = static_cast<std::uint32_t>(n_context);
-    params.n_threads = n_threads;
-    params.n_threads_batch = n_threads;
-    context_.reset(llama_init_from_model(model_.get(), params));
-    n_vocab_ = llama_vocab_n_tokens(llama_model_get_vocab(model_.get()));
-  }
-
-  Sample run(const std::vector<std::vector<llama_token>>& prompts, const std::vector<int>& tokens_per_line) {
-    Sample sample;
-    const auto start = Clock::now();
-    for (std::size_t line = 0; line < prompts.size(); ++line) {
-      llama_memory_clear(llama_get_memory(context_.get()), false);
-      auto prompt = prompts[line];
-      decode(prompt.data(), static_cast<int>(prompt.size()));
-      for (int i = 1; i < tokens_per_line[line]; ++i) {
-        llama_token next = best();
-        decode(&next, 1);
-      }
-      (void)best();
-      sample.n_tokens += tokens_per_line[line];
-      sample.n_passes += tokens_per_line[line];
+/// The peer: cleared for each line; the prompt in one batch, then token by token.
+Sample run_peer(tandem::bench::Peer& peer, const std::vector<std::vector<llama_token>>& prompts,
+                const std::vector<int>& tokens_per_line) {
+  Sample sample;
+  const auto start = Clock::now();
+  for (std::size_t line = 0; line < prompts.size(); ++line) {
+    peer.keep(0);
+    auto prompt = prompts[line];
+    peer.decode(prompt);
+    for (int i = 1; i < tokens_per_line[line]; ++i) {
+      llama_token next = peer.best();
+      peer.decode(std::span(&next, 1));
     }
-    sample.seconds = seconds_since(start);
-    return sample;
+    (void)peer.best();
+    sample.n_tokens += tokens_per_line[line];
+    sample.n_passes += tokens_per_line[line];
   }
-
- private:
-  void decode(llama_token* tokens, int n) {
-    if (llama_decode(context_.get(), llama_batch_get_one(tokens, n)) != 0) {
-      throw tandem::Error(tandem::ErrorCode::kInternal, "llama_decode failed");
-    }
-  }
-  llama_token best() {
-    const float* logits = llama_get_logits_ith(context_.get(), -1);
-    return static_cast<llama_token>(std::max_element(logits, logits + n_vocab_) - logits);
-  }
-
-  struct FreeModel {
-    void operator()(llama_model* model) const { llama_model_free(model); }
-  };
-  struct FreeContext {
-    void operator()(llama_context* context) const { llama_free(context); }
-  };
-  std::unique_ptr<llama_model, FreeModel> model_;
-  std::unique_ptr<llama_context, FreeContext> context_;
-  int n_vocab_ = 0;
-};
+  sample.seconds = seconds_since(start);
+  return sample;
+}
 
 std::vector<std::vector<llama_token>> prompts_of(const std::string& path, const std::string& language,
                                                  const std::vector<std::string>& lines) {
@@ -172,7 +137,7 @@ void compare(const std::string& model, const std::string& to, const std::vector<
   engine_options.n_threads = n_threads;
   fmt::print("load: {:.1f} ms (median of {})\n", load_ms(model, engine_options, n_rounds), n_rounds);
   auto engine = tandem::Engine::load(model, engine_options);
-  Peer peer(model, n_threads, engine_options.session_slots);
+  tandem::bench::Peer peer(model, n_threads, engine_options.session_slots);
   const auto prompts = prompts_of(model, to, lines);
   {
     tandem::SessionOptions options;
@@ -195,7 +160,8 @@ void compare(const std::string& model, const std::string& to, const std::vector<
        [&] { return streaming(tandem::kUnlimited, tandem::Fork::kWhenReady, offline_tokens); },
        {},
        {}});
-  contestants.push_back({"libllama, greedy", [&] { return peer.run(prompts, offline_tokens); }, {}, {}});
+  contestants.push_back(
+      {"libllama, greedy", [&] { return run_peer(peer, prompts, offline_tokens); }, {}, {}});
   contestants.push_back(
       {"k = 3, forks", [&] { return streaming(3, tandem::Fork::kWhenReady, ignored); }, {}, {}});
   contestants.push_back(
