@@ -1,18 +1,20 @@
 // Whatever bytes a model file has, reading its metadata ends in values or in one Error: the GGUF reader, the
-// configuration, the streaming metadata, the tokenizer's tables, and every weight that the graph asks for.
-// libllama, which comes after these checks, is not part of it.
+// configuration, the streaming metadata, the tokenizer's tables, and every weight that the graph asks for; of
+// an adapter its pairs. libllama, which comes after these checks, is not part of it.
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "model/backend.h"
 #include "model/family.h"
 #include "model/gguf_file.h"
+#include "model/lora_file.h"
 #include "model/stream_metadata.h"
 #include "tandem/error.h"
 #include "text/vocabulary.h"
@@ -37,6 +39,11 @@ class MemoryFile {
 
 void read_model(const std::string& path) {
   const auto file = tandem::GgufFile::open(path);
+  if (tandem::is_adapter(*file)) {
+    tandem::read_lora(*file);
+    tandem::read_stream_metadata(*file, std::numeric_limits<int>::max());
+    return;
+  }
   const tandem::ModelConfig config = tandem::read_config(*file);
   tandem::read_stream_metadata(*file, config.n_vocab);
   tandem::check_tokenizer_tables(tandem::read_tokenizer_tables(*file), path);

@@ -6,6 +6,7 @@
 
 #include "model/family.h"
 #include "model/gguf_file.h"
+#include "model/lora_file.h"
 #include "model/stream_metadata.h"
 #include "model/tiny_llama.h"
 
@@ -31,6 +32,12 @@ TEST(FuzzGguf, CorpusHasASoundModelForTheFuzzerToStartFrom) {
   const auto file = GgufFile::open(kCorpus + "/sound");
   const ModelConfig config = read_config(*file);
   EXPECT_TRUE(read_stream_metadata(*file, config.n_vocab));
+}
+
+TEST(FuzzGguf, CorpusHasASoundAdapterToo) {
+  const auto file = GgufFile::open(kCorpus + "/adapter");
+  ASSERT_TRUE(is_adapter(*file));
+  EXPECT_EQ(read_lora(*file).pairs.size(), 2U);
 }
 
 }  // namespace
