@@ -63,7 +63,7 @@ struct PromptText {
 struct SessionOptions {
   std::string target_language;       // one that the model file, or the adapter, lists
   std::string adapter;               // as given to Engine::load_adapter; empty: the model as it is
-  std::optional<PromptText> prompt;  // instead of the model file's
+  std::optional<PromptText> prompt;  // instead of the model file's, or of its family's chat format
   int k = 3;                         // wait-k; kUnlimited for batch mode
   std::optional<Suffix> suffix;  // default: as the model was trained; with the last word where it knows both
   // No n tokens twice in the same order in one target, as no_repeat_ngram_size elsewhere; 0: no such rule.

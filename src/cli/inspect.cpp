@@ -16,6 +16,7 @@
 #include "model/lora_file.h"
 #include "model/model.h"
 #include "model/weight_types.h"
+#include "text/chat_format.h"
 
 namespace tandem {
 namespace {
@@ -88,6 +89,15 @@ json::object describe_stream(const StreamMetadata& stream) {
           {"kept_ids", static_cast<std::int64_t>(stream.kept_ids.size())},
           {"training", stream.training_summary},
           {"data_licences", to_array(stream.data_licences)}};
+}
+
+/// What stands around the texts of a stock model, with German for an example.
+json::object describe_chat(const ChatFormat& format, const Vocabulary& vocabulary) {
+  const PromptTemplate prompt = make_chat_prompt(format, "de", vocabulary);
+  return {{"format", json::string(format.name.data(), format.name.size())},
+          {"source_prefix", prompt.source_prefix},
+          {"target_prefix", {{"de", prompt.target_prefix.front().second}}},
+          {"end", prompt.end}};
 }
 
 json::object describe_lora(const LoraFile& lora) {
@@ -163,7 +173,11 @@ void describe_running(const InspectArguments& arguments, json::object& about) {
     const auto adapter = model->load_adapter(arguments.adapter);
     if (adapter->metadata()) stream = adapter->metadata();
   }
-  if (!stream) return;
+  if (!stream) {
+    if (const auto chat = find_chat_format(*model->vocabulary()))
+      about["chat"] = describe_chat(*chat, *model->vocabulary());
+    return;
+  }
   about["stream"] = describe_stream(*stream);
   about["session_slots"] = arguments.slots;
   about["session_bytes"] = session_bytes(arguments);

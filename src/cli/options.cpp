@@ -29,7 +29,8 @@ void add_unlike_others(std::vector<T>& values, T value, std::string_view option,
   values.push_back(std::move(value));
 }
 
-constexpr std::string_view kPromptGroup = "Prompt of a stock model (no tandem.* keys in it or its adapter)";
+constexpr std::string_view kPromptGroup =
+    "Prompt of a stock model (no tandem.* keys in it or its adapter; default: its chat format)";
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include "engine/shared_pass.h"
 #include "model/adapter.h"
 #include "model/model.h"
+#include "text/chat_format.h"
 
 namespace tandem {
 
@@ -104,11 +105,14 @@ PromptTemplate EngineCore::prompt_of(const SessionOptions& options,
             .end = text.end};
   }
   if (metadata) return metadata->prompt;
+  const Vocabulary& vocabulary = *model_->vocabulary();
+  if (const auto format = find_chat_format(vocabulary))
+    return make_chat_prompt(*format, options.target_language, vocabulary);
   throw Error(
       ErrorCode::kUnsupported,
-      fmt::format(
-          "{}: expected tandem.* keys (a model trained to stream), got a stock model: give its prompt",
-          model_->path()));
+      fmt::format("{}: expected tandem.* keys (a model trained to stream) or the tokens of a chat format "
+                  "that is known, got a stock model: give its prompt",
+                  model_->path()));
 }
 
 Prompt EngineCore::tokens_of(const PromptTemplate& prompt, const std::string& language,

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "engine/session_core.h"
+#include "model/gguf_writer.h"
 #include "model/head.h"
 #include "model/model.h"
 #include "model/tiny_adapter.h"
@@ -54,6 +55,23 @@ std::vector<int> kept_ids(int n_vocab) {
     if (id % 3 != 0) ids.push_back(id);
   }
   return ids;
+}
+
+/// Calls the last two pieces by the names of ChatML's.
+void name_chatml_tokens(gguf_context* file) {
+  const auto pieces_at = gguf_find_key(file, "tokenizer.ggml.tokens");
+  const std::size_t n = gguf_get_arr_n(file, pieces_at);
+  std::vector<std::string> pieces;
+  for (std::size_t i = 0; i < n; ++i) pieces.emplace_back(gguf_get_arr_str(file, pieces_at, i));
+  const auto* stored = static_cast<const std::int32_t*>(
+      gguf_get_arr_data(file, gguf_find_key(file, "tokenizer.ggml.token_type")));
+  std::vector<std::int32_t> types(stored, stored + n);
+  pieces[n - 2] = "<|im_start|>";
+  pieces[n - 1] = "<|im_end|>";
+  constexpr std::int32_t kControl = 3;
+  types[n - 2] = types[n - 1] = kControl;
+  testing::set_texts(file, "tokenizer.ggml.tokens", pieces);
+  gguf_set_arr_data(file, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), n);
 }
 
 class Adapters : public ::testing::Test {
@@ -175,6 +193,28 @@ TEST_F(Adapters, AnAdapterMakesAStockModelStream) {
   EXPECT_THAT(error_of(engine, {.target_language = "de"}), HasSubstr("got a stock model"));
   Session session = engine.open({.target_language = "de", .adapter = path});
   EXPECT_FALSE(translate(session).empty());
+}
+
+TEST_F(Adapters, AStockModelWithAChatFormatIsSpokenToInIt) {
+  testing::write_tiny_llama(base_, {.n_vocab = n_vocab_ + 2}, name_chatml_tokens);
+  Engine engine = Engine::load(base_, exact(1));
+  EXPECT_THAT(error_of(engine, {.target_language = "xx"}), HasSubstr("got \"xx\""));
+  const auto text_with = [&](std::optional<PromptText> prompt) {
+    Session session = engine.open({.target_language = "de",
+                                   .prompt = std::move(prompt),
+                                   .target_rows_base = 20,
+                                   .target_rows_per_source_row = 1});
+    return translate(session);
+  };
+  const std::string in_its_format = text_with(std::nullopt);
+  const PromptText same{
+      .source_prefix = "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n",
+      .target_prefix = "\n\nTranslate the text above into German.<|im_end|>\n<|im_start|>assistant\n",
+      .end = "<|im_end|>"};
+  EXPECT_EQ(in_its_format, text_with(same));
+  PromptText other = same;
+  other.target_prefix = "<|im_start|>";
+  EXPECT_NE(in_its_format, text_with(other));
 }
 
 TEST_F(Adapters, WhatIsNotLoadedOrCannotEndIsRefused) {
