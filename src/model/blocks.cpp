@@ -19,6 +19,16 @@ ggml_tensor* LayerLoader::bias(const char* part, int n) const {
   return loader_.vector(fmt::format("blk.{}.{}.bias", layer_, part), n);
 }
 
+SelfAttention load_self_attention(const LayerLoader& loader, const ModelConfig& config) {
+  return {
+      .norm = loader.vector("attn_norm", config.n_embd),
+      .q = loader.matrix("attn_q", config.n_embd, config.n_embd_q()),
+      .k = loader.matrix("attn_k", config.n_embd, config.n_embd_kv()),
+      .v = loader.matrix("attn_v", config.n_embd, config.n_embd_kv()),
+      .output = loader.matrix("attn_output", config.n_embd_q(), config.n_embd),
+  };
+}
+
 FeedForward load_feed_forward(const LayerLoader& loader, const ModelConfig& config) {
   return {
       .norm = loader.vector("ffn_norm", config.n_embd),

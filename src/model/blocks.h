@@ -30,6 +30,17 @@ class LayerLoader {
 
 enum class Activation { kSilu, kGelu };
 
+/// Weights of an attention with a matrix each for queries, keys and values, and the norm in front of it.
+struct SelfAttention {
+  ggml_tensor* norm;    // ne = [n_embd]
+  ggml_tensor* q;       // ne = [n_embd, n_embd_q]
+  ggml_tensor* k;       // ne = [n_embd, n_embd_kv]
+  ggml_tensor* v;       // ne = [n_embd, n_embd_kv]
+  ggml_tensor* output;  // ne = [n_embd_q, n_embd]
+};
+
+SelfAttention load_self_attention(const LayerLoader& loader, const ModelConfig& config);
+
 struct FeedForward {
   ggml_tensor* norm;  // ne = [n_embd]
   ggml_tensor* gate;  // ne = [n_embd, n_ff]

@@ -10,14 +10,10 @@ namespace tandem {
 namespace {
 
 struct Layer {
-  ggml_tensor* attn_norm;    // ne = [n_embd]
-  ggml_tensor* attn_q;       // ne = [n_embd, n_embd_q]
+  SelfAttention attn;
   ggml_tensor* attn_q_bias;  // ne = [n_embd_q]
-  ggml_tensor* attn_k;       // ne = [n_embd, n_embd_kv]
   ggml_tensor* attn_k_bias;  // ne = [n_embd_kv]
-  ggml_tensor* attn_v;       // ne = [n_embd, n_embd_kv]
   ggml_tensor* attn_v_bias;  // ne = [n_embd_kv]
-  ggml_tensor* attn_output;  // ne = [n_embd_q, n_embd]
   FeedForward ffn;
 };
 
@@ -37,27 +33,23 @@ class Qwen2 final : public Decoder {
 Layer Qwen2::load(const LayerLoader& loader) const {
   const ModelConfig& c = config();
   return {
-      .attn_norm = loader.vector("attn_norm", c.n_embd),
-      .attn_q = loader.matrix("attn_q", c.n_embd, c.n_embd_q()),
+      .attn = load_self_attention(loader, c),
       .attn_q_bias = loader.bias("attn_q", c.n_embd_q()),
-      .attn_k = loader.matrix("attn_k", c.n_embd, c.n_embd_kv()),
       .attn_k_bias = loader.bias("attn_k", c.n_embd_kv()),
-      .attn_v = loader.matrix("attn_v", c.n_embd, c.n_embd_kv()),
       .attn_v_bias = loader.bias("attn_v", c.n_embd_kv()),
-      .attn_output = loader.matrix("attn_output", c.n_embd_q(), c.n_embd),
       .ffn = load_feed_forward(loader, c),
   };
 }
 
 ggml_tensor* Qwen2::layer(const Blocks& _, int index, ggml_tensor* x) const {
   const Layer& w = layers_[static_cast<std::size_t>(index)];
-  ggml_tensor* h = _.norm(x, w.attn_norm);
-  ggml_tensor* q = _.rotate(index, _.heads(_.product(w.attn_q, h, w.attn_q_bias), config().n_heads));
-  ggml_tensor* k = _.rotate(index, _.heads(_.product(w.attn_k, h, w.attn_k_bias), config().n_kv_heads));
-  ggml_tensor* v = _.heads(_.product(w.attn_v, h, w.attn_v_bias), config().n_kv_heads);
+  ggml_tensor* h = _.norm(x, w.attn.norm);
+  ggml_tensor* q = _.rotate(index, _.heads(_.product(w.attn.q, h, w.attn_q_bias), config().n_heads));
+  ggml_tensor* k = _.rotate(index, _.heads(_.product(w.attn.k, h, w.attn_k_bias), config().n_kv_heads));
+  ggml_tensor* v = _.heads(_.product(w.attn.v, h, w.attn_v_bias), config().n_kv_heads);
   ggml_tensor* attended = _.attend(index, q, k, v);
   std::tie(attended, x) = _.keep_wanted(index, attended, x);
-  x = _.add(x, _.product(w.attn_output, attended));
+  x = _.add(x, _.product(w.attn.output, attended));
   return _.add(x, _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), Activation::kSilu));
 }
 
