@@ -128,6 +128,14 @@ class CommandLine(unittest.TestCase):
                 results.parse_arguments(["--data", "x", *bad])
             self.assertEqual(caught.exception.code, 2)
 
+    def test_no_set_at_all_means_the_tables_alone(self):
+        args = results.parse_arguments(["--data", "d", "--system", "gemma", "--sets", "none"])
+        self.assertEqual((args.sets, args.parts), ([], "quality"))
+
+    def test_other_systems_have_no_figures_of_speed(self):
+        with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit):
+            results.parse_arguments(["--data", "d", "--system", "gemma", "--parts", "speed"])
+
     def test_sets_are_picked_by_name_and_language(self):
         args = results.parse_arguments(["--data", "x", "--sets", "tst2016.fr,multi30k.de"])
         self.assertEqual([s.key for s in args.sets], ["multi30k.de", "tst2016.fr"])
