@@ -49,9 +49,11 @@ class Lane {
   /// What the last step brought: the line's translation, if it has ended.
   std::optional<Translation> collect(Progress progress) {
     for (Event& event : session_->poll()) {
-      if (event.kind == EventKind::kCommit) commits_.push_back(std::move(event));
-      if (event.kind == EventKind::kSentence) return end(translation());
-      if (event.kind == EventKind::kFailed) {
+      if (event.kind == EventKind::kCommit) {
+        commits_.push_back(std::move(event));
+      } else if (event.kind == EventKind::kSentence) {
+        return end(translation());
+      } else if (event.kind == EventKind::kFailed) {
         session_->reset();
         return end({.error = std::move(event.text)});
       }
