@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import tempfile
 import unittest
+from pathlib import Path
 
 from loading import load_script
 
@@ -82,6 +84,20 @@ class Kept(unittest.TestCase):
         got = results.kept_page([row(k="7", bleu="29.000"), row(k="inf", bleu="30.000"), row(to="fr", k="7")])
         self.assertIn("to German: 96.7%", got)
         self.assertNotIn("French", got)
+
+
+class Measured(unittest.TestCase):
+    def test_tables_made_anew_keep_the_machine_that_measured(self):
+        args = lambda sets: results.parse_arguments(["--data", "d", "--sets", sets, "--threads", "3"])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "quality.txt"
+            with self.assertRaises(SystemExit):
+                results.measured_on(args("none"), path)
+            path.write_text("Machine: old.\n1\n")
+            self.assertEqual(results.measured_on(args("none"), path), ("Machine: old.", 1))
+            machine, n_threads = results.measured_on(args("multi30k.de"), path)
+            self.assertEqual((n_threads, path.read_text()), (3, f"{machine}\n3\n"))
+            self.assertNotEqual(machine, "Machine: old.")
 
 
 class Markdown(unittest.TestCase):
