@@ -25,5 +25,9 @@ Command add_merge(CLI::App& program);
 Command add_quantize(CLI::App& program);
 Command add_verify(CLI::App& program);
 Command add_trim_vocab(CLI::App& program);
+Command add_bench(CLI::App& program);
+
+// What `tandem bench` can measure, each a command of its own.
+Command add_bench_sessions(CLI::App& bench);
 
 }  // namespace tandem

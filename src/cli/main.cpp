@@ -43,8 +43,15 @@ void print(const std::string& text) {
   output.flush();
 }
 
+/// As it was called: "translate", "bench sessions".
+std::string name_of(const CLI::App& command) {
+  std::string name = command.get_name();
+  for (const CLI::App* part : command.get_subcommands()) name += " " + name_of(*part);
+  return name;
+}
+
 ExitStatus run(const Command& command) {
-  const std::string name = command.app->get_name();
+  const std::string name = name_of(*command.app);
   try {
     return command.run();
   } catch (const UsageError& error) {
@@ -67,9 +74,9 @@ ExitStatus run_program(int argc, char** argv) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
 
-  const std::array commands = {add_translate(program), add_evaluate(program),  add_train(program),
-                               add_inspect(program),   add_merge(program),     add_quantize(program),
-                               add_verify(program),    add_trim_vocab(program)};
+  const std::array commands = {add_translate(program), add_evaluate(program),   add_train(program),
+                               add_inspect(program),   add_merge(program),      add_quantize(program),
+                               add_verify(program),    add_trim_vocab(program), add_bench(program)};
   const auto chosen = [&] {
     return std::find_if(commands.begin(), commands.end(), [](const Command& c) { return c.app->parsed(); });
   };
@@ -83,7 +90,7 @@ ExitStatus run_program(int argc, char** argv) {
     return kDone;
   } catch (const CLI::ParseError& error) {
     const auto command = chosen();
-    return fail_usage(command == commands.end() ? "" : command->app->get_name(), error.what());
+    return fail_usage(command == commands.end() ? "" : name_of(*command->app), error.what());
   }
   spdlog::set_default_logger(spdlog::stderr_logger_mt("tandem"));
   spdlog::set_pattern("tandem: %l: %v");

@@ -10,6 +10,7 @@ namespace tandem {
 namespace {
 
 constexpr int kLargestK = 100000;
+constexpr int kLargestCount = 100000;
 
 std::vector<std::string_view> split_at_commas(std::string_view text) {
   std::vector<std::string_view> parts;
@@ -29,6 +30,14 @@ void add_unlike_others(std::vector<T>& values, T value, std::string_view option,
   values.push_back(std::move(value));
 }
 
+/// Nothing if `text` is not a whole number from 1 to `most`.
+std::optional<int> parse_number(std::string_view text, int most) {
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_whole = error == std::errc() && end == text.data() + text.size();
+  return is_whole && number >= 1 && number <= most ? std::optional(number) : std::nullopt;
+}
+
 constexpr std::string_view kPromptGroup =
     "Prompt of a stock model (no tandem.* keys in it or its adapter; default: its chat format)";
 
@@ -36,19 +45,28 @@ constexpr std::string_view kPromptGroup =
 
 int parse_k(std::string_view text) {
   if (text == "inf") return kUnlimited;
-  int k = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), k);
-  if (error != std::errc() || end != text.data() + text.size() || k < 1 || k > kLargestK) {
-    throw UsageError(
-        fmt::format("--k: expected a whole number from 1 to {}, or inf, got '{}'", kLargestK, text));
-  }
-  return k;
+  if (const auto k = parse_number(text, kLargestK)) return *k;
+  throw UsageError(
+      fmt::format("--k: expected a whole number from 1 to {}, or inf, got '{}'", kLargestK, text));
 }
 
 std::vector<int> parse_ks(std::string_view text) {
   std::vector<int> ks;
   for (std::string_view part : split_at_commas(text)) add_unlike_others(ks, parse_k(part), "--k", text);
   return ks;
+}
+
+std::vector<int> parse_counts(std::string_view option, std::string_view text) {
+  std::vector<int> counts;
+  for (std::string_view part : split_at_commas(text)) {
+    const auto count = parse_number(part, kLargestCount);
+    if (!count) {
+      throw UsageError(
+          fmt::format("{}: expected whole numbers from 1 to {}, got '{}'", option, kLargestCount, part));
+    }
+    add_unlike_others(counts, *count, option, text);
+  }
+  return counts;
 }
 
 std::string k_name(int k) {

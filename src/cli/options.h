@@ -25,6 +25,8 @@ class UsageError : public Error {
 int parse_k(std::string_view text);
 /// "1,3,inf". Throws UsageError for a bad one, for one that stands twice, and for none.
 std::vector<int> parse_ks(std::string_view text);
+/// "1,4,16": numbers of something, each from 1 on. Throws UsageError naming `option`, as parse_ks.
+std::vector<int> parse_counts(std::string_view option, std::string_view text);
 /// "3" or "inf".
 std::string k_name(int k);
 /// "de" or "de,fr". Throws UsageError for an empty one, or one that stands twice.
