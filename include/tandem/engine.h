@@ -33,8 +33,10 @@ namespace tandem {
 class EngineCore;
 class SessionCore;
 
-/// Precision of the cached K and V. f16 halves the cache; f32 is exact to 1e-6 whatever the order of slots.
-enum class CachePrecision { kFloat16, kFloat32 };
+/// Precision of the cached K and V: 32, 16, 8.5 or 4.5 bits a number. f32 is exact to 1e-6 whatever the order
+/// of slots; the last two are ggml's q8_0 and q4_0, which need heads of a multiple of 32 numbers. What they
+/// cost in quality: docs/decisions.md.
+enum class CachePrecision { kFloat16, kFloat32, kQ8_0, kQ4_0 };
 
 struct EngineOptions {
   int n_threads = 0;         // 0: the machine's cores
@@ -170,6 +172,10 @@ class Engine {
   /// Throws Error{kNotFound} for a target language that the model does not have (naming those it has),
   /// Error{kInvalidArgument} for a bad k, Error{kUnsupported} when max_sessions are open.
   Session open(const SessionOptions& options);
+
+  /// Bytes of the cache that a session of this engine takes from open() on, whatever it reads. All
+  /// max_sessions of them are reserved at load.
+  std::int64_t session_bytes() const;
 
   /// Loads a LoRA adapter for the model, a GGUF file: `SessionOptions::adapter` chooses it by this path. Any
   /// number may be loaded beside one model; sessions with different ones share passes. What an adapter's

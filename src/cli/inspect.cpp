@@ -12,6 +12,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "model/adapter.h"
+#include "model/cache_type.h"
 #include "model/gguf_file.h"
 #include "model/lora_file.h"
 #include "model/model.h"
@@ -132,6 +133,18 @@ void describe_adapter(const GgufFile& file, json::object& about) {
     about["stream"] = describe_stream(*stream);
 }
 
+/// The span of the cache that a session takes when it is opened, by the type that is chosen.
+json::object describe_cache(const ModelConfig& config, int n_slots) {
+  json::object about;
+  for (const CacheType type : kCacheTypes) {
+    if (!fits_cache(config, type)) continue;
+    const auto slot_bytes = static_cast<std::int64_t>(cache_bytes_per_slot(config, type));
+    about[type_name(element_of(type))] = {{"slot_bytes", slot_bytes}, {"span_bytes", slot_bytes * n_slots}};
+  }
+  return about;
+}
+
+/// Of an open session, with the default cache: its span, and what else it holds.
 std::int64_t session_bytes(const InspectArguments& arguments) {
   Engine engine = Engine::load(arguments.model, {.n_threads = 1, .session_slots = arguments.slots});
   if (!arguments.adapter.empty()) engine.load_adapter(arguments.adapter);
@@ -168,6 +181,8 @@ void list(Output& output, const json::object& object, const std::string& prefix)
 void describe_running(const InspectArguments& arguments, json::object& about) {
   const auto model = Model::load(arguments.model);
   about["network"] = describe_network(model->config());
+  about["session_slots"] = arguments.slots;
+  about["cache"] = describe_cache(model->config(), arguments.slots);
   std::optional<StreamMetadata> stream = model->metadata();
   if (!arguments.adapter.empty()) {
     const auto adapter = model->load_adapter(arguments.adapter);
@@ -179,7 +194,6 @@ void describe_running(const InspectArguments& arguments, json::object& about) {
     return;
   }
   about["stream"] = describe_stream(*stream);
-  about["session_slots"] = arguments.slots;
   about["session_bytes"] = session_bytes(arguments);
 }
 

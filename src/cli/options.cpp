@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 namespace tandem {
 namespace {
@@ -29,6 +30,11 @@ void add_unlike_others(std::vector<T>& values, T value, std::string_view option,
   }
   values.push_back(std::move(value));
 }
+
+const std::map<std::string, CachePrecision> kCaches = {{"f32", CachePrecision::kFloat32},
+                                                       {"f16", CachePrecision::kFloat16},
+                                                       {"q8_0", CachePrecision::kQ8_0},
+                                                       {"q4_0", CachePrecision::kQ4_0}};
 
 /// Nothing if `text` is not a whole number from 1 to `most`.
 std::optional<int> parse_number(std::string_view text, int most) {
@@ -116,6 +122,9 @@ void ModelArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(64, 1 << 20))
       ->type_name("N")
       ->capture_default_str();
+  command.add_option("--cache", cache, "How sessions keep K and V; `tandem inspect` says what each takes")
+      ->check(CLI::IsMember(&kCaches))
+      ->capture_default_str();
   const auto add_prompt = [&](const char* name, std::string& text, const char* what) {
     command.add_option(name, text, what)->type_name("TEXT")->group(std::string(kPromptGroup));
   };
@@ -137,8 +146,10 @@ std::optional<PromptText> ModelArguments::stock_prompt() const {
 }
 
 Engine ModelArguments::load(int n_sessions) const {
-  Engine engine =
-      Engine::load(model, {.n_threads = n_threads, .session_slots = slots, .max_sessions = n_sessions});
+  Engine engine = Engine::load(model, {.n_threads = n_threads,
+                                       .session_slots = slots,
+                                       .max_sessions = n_sessions,
+                                       .cache = kCaches.at(cache)});
   if (!adapter.empty()) engine.load_adapter(adapter);
   return engine;
 }

@@ -38,6 +38,7 @@ struct ModelArguments {
   std::string adapter;  // empty: none
   int n_threads = 0;
   int slots = EngineOptions{}.session_slots;
+  std::string cache = "f16";  // or f32, q8_0, q4_0
   PromptText prompt;
 
   void add_to(CLI::App& command);

@@ -11,10 +11,29 @@
 #include "engine/session_core.h"
 #include "engine/shared_pass.h"
 #include "model/adapter.h"
+#include "model/cache_type.h"
 #include "model/model.h"
 #include "text/chat_format.h"
 
 namespace tandem {
+
+namespace {
+
+CacheType cache_type_of(CachePrecision precision) {
+  switch (precision) {
+    case CachePrecision::kFloat16:
+      return CacheType::kF16;
+    case CachePrecision::kFloat32:
+      return CacheType::kF32;
+    case CachePrecision::kQ8_0:
+      return CacheType::kQ8_0;
+    case CachePrecision::kQ4_0:
+      return CacheType::kQ4_0;
+  }
+  throw Error(ErrorCode::kInvalidArgument, "engine: cache: expected a CachePrecision");
+}
+
+}  // namespace
 
 class EngineCore {
  public:
@@ -24,7 +43,7 @@ class EngineCore {
     const int n_cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
     network.n_threads = options.n_threads > 0 ? options.n_threads : n_cores;
     network.n_slots = options.session_slots * options.max_sessions;
-    network.cache_type = options.cache == CachePrecision::kFloat16 ? CacheType::kF16 : CacheType::kF32;
+    network.cache_type = cache_type_of(options.cache);
     network_ = model_->make_network(network);
   }
 
@@ -34,6 +53,7 @@ class EngineCore {
     return step_together(*network_, sessions);
   }
   std::vector<std::string> target_languages(const std::string& adapter) const;
+  std::int64_t session_bytes() const;
 
  private:
   std::shared_ptr<const Adapter> find_adapter(const std::string& path) const;
@@ -42,7 +62,6 @@ class EngineCore {
                            const std::optional<StreamMetadata>& metadata) const;
   Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
   CacheSpan reserve(const Prompt& prompt);
-  std::int64_t bytes_per_slot() const;
 
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
@@ -143,10 +162,9 @@ CacheSpan EngineCore::reserve(const Prompt& prompt) {
       fmt::format("session: expected at most {} open at a time, got one more", options_.max_sessions));
 }
 
-std::int64_t EngineCore::bytes_per_slot() const {
-  const auto& config = model_->config();
-  const std::int64_t element_bytes = options_.cache == CachePrecision::kFloat16 ? 2 : 4;
-  return 2LL * config.n_layers * config.n_embd_kv() * element_bytes;
+std::int64_t EngineCore::session_bytes() const {
+  const std::size_t bytes_per_slot = cache_bytes_per_slot(model_->config(), cache_type_of(options_.cache));
+  return static_cast<std::int64_t>(bytes_per_slot) * options_.session_slots;
 }
 
 std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
@@ -177,7 +195,7 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
 
   parts.network = network_.get();
   parts.span = reserve(parts.prompt);
-  parts.span_bytes = bytes_per_slot() * parts.span.size;
+  parts.span_bytes = session_bytes();
   return std::make_unique<SessionCore>(std::move(parts));
 }
 
@@ -211,6 +229,10 @@ std::vector<Progress> Engine::step(std::span<Session* const> sessions) {
   cores.reserve(sessions.size());
   for (Session* session : sessions) cores.push_back(session->core_.get());
   return core_->step(cores);
+}
+
+std::int64_t Engine::session_bytes() const {
+  return core_->session_bytes();
 }
 
 void Engine::load_adapter(const std::string& path) {

@@ -5,16 +5,17 @@
 
 #include <algorithm>
 
+#include "model/cache_type.h"
 #include "model/config.h"
 #include "tandem/error.h"
 
 namespace tandem {
 
 Cache::Cache(const ModelConfig& config, CacheType type, int n_slots, ggml_backend_buffer_type_t buffer_type)
-    : n_slots_(n_slots) {
+    : n_slots_(n_slots), bytes_per_slot_(cache_bytes_per_slot(config, type)) {
   if (n_slots < 1)
     throw Error(ErrorCode::kInvalidArgument, fmt::format("cache: expected at least 1 slot, got {}", n_slots));
-  const ggml_type element = type == CacheType::kF16 ? GGML_TYPE_F16 : GGML_TYPE_F32;
+  const auto element = static_cast<ggml_type>(element_of(type));
   const auto n_tensors = 2 * static_cast<std::size_t>(config.n_layers);
   context_.reset(ggml_init({n_tensors * ggml_tensor_overhead(), nullptr, true}));
   for (int i = 0; i < config.n_layers; ++i) {
@@ -24,12 +25,8 @@ Cache::Cache(const ModelConfig& config, CacheType type, int n_slots, ggml_backen
   buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), buffer_type));
   if (!buffer_) {
     throw Error(ErrorCode::kUnsupported,
-                fmt::format("cache: not enough memory for {} slots of {} bytes", n_slots, bytes_per_slot()));
+                fmt::format("cache: not enough memory for {} slots of {} bytes", n_slots, bytes_per_slot_));
   }
-}
-
-std::size_t Cache::bytes_per_slot() const {
-  return layers_.empty() ? 0 : layers_.size() * 2 * layers_.front().k->nb[1];
 }
 
 CacheSpan Cache::reserve(int n_slots) {
@@ -57,7 +54,7 @@ bool Cache::is_reserved(CacheSpan span) const {
 
 void Cache::clear(CacheSpan span) {
   // A hidden row weighs nothing, but nothing times infinity is not a number: what memory or a former owner
-  // left here must be finite.
+  // left here must be finite. Zero bytes are zeros in every type (a block's scale is 0).
   for (const Layer& layer : layers_) {
     for (ggml_tensor* tensor : {layer.k, layer.v}) {
       const std::size_t row = tensor->nb[1];

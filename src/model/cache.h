@@ -1,6 +1,6 @@
 // K and V of every row that is kept, for all sessions of a network.
 //
-//   per layer   k, v   ne = [n_embd_kv, n_slots]   one row per slot
+//   per layer   k, v   ne = [n_embd_kv, n_slots]   one row per slot, in any CacheType
 //
 // A session's slots are one contiguous span, so that one attention node serves one session. Spans are handed
 // out first fit; there are few sessions and spans are of like size, so fragmentation is not worth a page
@@ -26,13 +26,13 @@ class Cache {
     ggml_tensor* v;  // ne = [n_embd_kv, n_slots]
   };
 
-  /// Throws Error{kUnsupported} if memory does not suffice.
+  /// Throws Error{kUnsupported} if memory does not suffice, and as cache_bytes_per_slot().
   Cache(const ModelConfig& config, CacheType type, int n_slots, ggml_backend_buffer_type_t buffer_type);
 
   const Layer& layer(int i) const { return layers_[static_cast<std::size_t>(i)]; }
   int n_slots() const { return n_slots_; }
   /// Over all layers.
-  std::size_t bytes_per_slot() const;
+  std::size_t bytes_per_slot() const { return bytes_per_slot_; }
 
   /// A cleared span, or an empty one (size 0) when no gap is long enough.
   [[nodiscard]] CacheSpan reserve(int n_slots);
@@ -44,6 +44,7 @@ class Cache {
   void clear(CacheSpan span);
 
   int n_slots_;
+  std::size_t bytes_per_slot_;
   ggml_context_ptr context_;
   ggml_backend_buffer_ptr buffer_;
   std::vector<Layer> layers_;

@@ -11,8 +11,10 @@ enum class WeightLayout {
   kAsStored,  // as in the file: the plain path, and the least memory
 };
 
-/// Precision of K and V. f16 halves the cache, but CPUs then sum V in f16: slot order moves results by 1e-3.
-enum class CacheType { kF32, kF16 };
+/// How K and V are kept. f16 takes half of f32, but CPUs then sum V in f16: slot order moves results by 1e-3.
+/// q8_0 and q4_0 are ggml's blocks of 32 numbers with one scale: 8.5 and 4.5 bits a number; V is summed in
+/// f32.
+enum class CacheType { kF32, kF16, kQ8_0, kQ4_0 };
 
 /// How attention is computed. Both give the same to the type's tolerance; the plain one is the oracle.
 enum class Attention {

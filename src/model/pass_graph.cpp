@@ -104,6 +104,11 @@ ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* mas
 ggml_tensor* PassGraph::attend_plain(ggml_tensor* mask, ggml_tensor* q, ggml_tensor* k,
                                      ggml_tensor* v) const {
   ggml_context* ctx = context_.get();
+  if (ggml_is_quantized(k->type)) {
+    // Products with blocks would round the query too; what is kept is all that may be rounded here.
+    k = ggml_cast(ctx, k, GGML_TYPE_F32);
+    v = ggml_cast(ctx, v, GGML_TYPE_F32);
+  }
   float scale = config_.attention_scale;
   ggml_tensor* scores = ggml_mul_mat(ctx, k, q);  // ne = [n_keys, n_rows, n_heads]
   if (const float cap = config_.attention_soft_cap; cap > 0.0F) {

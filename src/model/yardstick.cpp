@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <llama.h>
 
+#include "model/cache_type.h"
 #include "model/ggml_log.h"
 #include "tandem/error.h"
 
@@ -25,7 +26,7 @@ llama_context_params context_params(const YardstickOptions& options) {
   params.n_threads = options.n_threads;
   params.n_threads_batch = options.n_threads;
   const bool is_f32 = options.cache_type == CacheType::kF32;
-  params.type_k = is_f32 ? GGML_TYPE_F32 : GGML_TYPE_F16;
+  params.type_k = static_cast<ggml_type>(element_of(options.cache_type));
   params.type_v = params.type_k;
   // Its fused attention rounds an f32 cache to f16 first.
   params.flash_attn_type = is_f32 ? LLAMA_FLASH_ATTN_TYPE_DISABLED : LLAMA_FLASH_ATTN_TYPE_ENABLED;
