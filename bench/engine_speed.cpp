@@ -141,7 +141,7 @@ void compare(const std::string& model, const std::string& to, const std::vector<
   const auto prompts = prompts_of(model, to, lines);
   {
     tandem::SessionOptions options;
-    options.target_language = to;
+    options.target_languages = {to};
     fmt::print("memory of a session: {:.2f} MiB\n",
                static_cast<double>(engine.open(options).memory_bytes()) / 1048576);
   }
@@ -149,7 +149,7 @@ void compare(const std::string& model, const std::string& to, const std::vector<
   std::vector<int> ignored;
   const auto streaming = [&](int k, tandem::Fork fork, std::vector<int>& tokens) {
     tandem::SessionOptions options;
-    options.target_language = to;
+    options.target_languages = {to};
     options.k = k;
     options.fork = fork;
     return run_tandem(engine, options, lines, tokens);

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
   }
   try {
     auto engine = tandem::Engine::load(argv[1], {.n_threads = 1});
-    auto session = engine.open({.target_language = argv[2], .k = 3});
+    auto session = engine.open({.target_languages = {argv[2]}, .k = 3});
     for (char byte = 0; std::cin.get(byte);) {
       if (session.push_text({&byte, 1}) != tandem::Push::kAccepted) break;
       write_what_is_ready(session);

@@ -2,7 +2,7 @@
 //
 //   auto engine = tandem::Engine::load("models/default.gguf", {});
 //   tandem::SessionOptions options;
-//   options.target_language = "de";
+//   options.target_languages = {"de"};                // or {"de", "fr"}: two targets of one reading
 //   options.k = 3;                                    // start writing after three words, then word by word
 //   tandem::Session session = engine.open(options);
 //   session.push_text("A man is riding a bi");         // any cut will do, as it arrives
@@ -42,10 +42,18 @@ struct EngineOptions {
   int n_threads = 0;         // 0: the machine's cores
   int session_slots = 1024;  // rows of source and target that one sentence may have together
   int max_sessions = 1;      // spans of the cache reserved at load
+  // Rows that long sources may take of a pass which several sessions share: more make a newcomer's first word
+  // come sooner, and the others' words later.
+  int shared_source_rows = 64;
   CachePrecision cache = CachePrecision::kFloat16;
 };
 
-/// Whether the arriving source can be looked at before it may be seen; none of these changes the text.
+/// What a pass takes along, which is where the speed comes from (docs/passes.md); none of these changes the
+/// text.
+///   Fuse       source rows ride in the pass of the target rows that see them, or go first in one of their
+///   own Fork       a word's last row is asked under both visibilities at once when the next unit is there,
+///   or one by one ReadAhead  source that has arrived and may not be seen yet rides along
+enum class Fuse { kNever, kWhenReady };
 enum class Fork { kNever, kWhenReady };
 enum class ReadAhead { kNever, kWhenRoom };
 /// Where the source suffix goes when the last word is known in time (it is a unit of its own when it is not).
@@ -63,7 +71,9 @@ struct PromptText {
 };
 
 struct SessionOptions {
-  std::string target_language;       // one that the model file, or the adapter, lists
+  // Of those that the model file, or the adapter, lists. Several are targets of one source: its rows are read
+  // and kept once for all of them, and each target is written as it would be alone.
+  std::vector<std::string> target_languages;
   std::string adapter;               // as given to Engine::load_adapter; empty: the model as it is
   std::optional<PromptText> prompt;  // instead of the model file's, or of its family's chat format
   int k = 3;                         // wait-k; kUnlimited for batch mode
@@ -71,6 +81,7 @@ struct SessionOptions {
   // No n tokens twice in the same order in one target, as no_repeat_ngram_size elsewhere; 0: no such rule.
   // Default: what the model file says, if it says something.
   std::optional<int> no_repeat_ngram;
+  Fuse fuse = Fuse::kWhenReady;
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   // A sentence's target may have at most target_rows_base + target_rows_per_source_row * (source rows read)
@@ -90,6 +101,7 @@ enum class EventKind {
 struct Event {
   EventKind kind = EventKind::kRead;
   int sentence = 0;
+  int target = 0;        // whose event it is, by the order of SessionOptions::target_languages
   int index = 0;         // unit read, or word committed or written, in its sentence
   std::string text;      // the source word; the committed word with the space in front of it; or the reason
   int delay_words = 0;   // source words read so far in this sentence
@@ -157,6 +169,7 @@ class Session {
 
  private:
   friend class Engine;
+  friend class EngineCore;
   explicit Session(std::unique_ptr<SessionCore> core);
   std::unique_ptr<SessionCore> core_;
 };
@@ -184,11 +197,14 @@ class Engine {
   /// load(), and if the adapter was made for another model.
   void load_adapter(const std::string& path);
 
-  /// One step of each session, as Session::step(), with the rows of all in as few passes as have room for
-  /// them: a reading of the weights then serves many sessions. All must be this engine's, none twice; they
-  /// may have different adapters. Returns their Progress in the same order. What is thrown by a pass leaves
-  /// all of its sessions in need of a reset().
-  std::vector<Progress> step(std::span<Session* const> sessions);
+  /// At most one pass with rows of all these sessions: a reading of the weights then serves many. All must be
+  /// this engine's, none twice; they may have different adapters. Returns the Progress of each in the same
+  /// order, valid until the next step. Sessions that a pass has no room for come first in the next one: among
+  /// n sessions none waits more than n - 1 passes. What is thrown by a pass leaves all of its sessions in
+  /// need of a reset().
+  std::span<const Progress> step(std::span<Session* const> sessions);
+  /// Readings of the weights by step() so far. A session's own counters count those that it had rows in.
+  std::int64_t n_shared_passes() const;
 
   /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.
   std::vector<std::string> target_languages(const std::string& adapter = "") const;

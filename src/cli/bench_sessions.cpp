@@ -213,7 +213,7 @@ class SessionsRun {
   std::optional<std::vector<LoadResult>> run_rounds(int n_sessions) {
     const StopOnInterrupt interrupt;
     Engine engine = arguments_.model.load(n_sessions);
-    load_.session.target_language = target_language(engine);
+    load_.session.target_languages = {target_language(engine)};
     load_.n_sessions = n_sessions;
     load_.stop = interrupt.token();
     load_.on_progress = {};
@@ -256,8 +256,9 @@ class SessionsRun {
   void show(const SessionsFigures& figures, bool is_first) {
     const bool is_paced = arguments_.pace > 0;
     if (arguments_.is_json) {
-      output_.write(boost::json::serialize(to_json(arguments_, load_.session.target_language, figures)) +
-                    "\n");
+      output_.write(
+          boost::json::serialize(to_json(arguments_, load_.session.target_languages.front(), figures)) +
+          "\n");
     } else {
       if (is_first) output_.write(table_head(is_paced));
       output_.write(table_row(figures, is_paced));

@@ -141,7 +141,7 @@ class EvaluateRun {
  public:
   explicit EvaluateRun(const EvaluateArguments& arguments)
       : arguments_(arguments), ks_(parse_ks(arguments.ks)) {
-    session_.target_language = arguments.to;
+    session_.target_languages = {arguments.to};
     session_.adapter = arguments.model.adapter;
     session_.prompt = arguments.model.stock_prompt();
     session_.no_repeat_ngram = arguments.no_repeat_ngram;

@@ -44,17 +44,22 @@ std::string one_line(std::string text) {
   return text;
 }
 
-/// "AL 2.7 words, 1.31 passes per token, 14 ms per word": what a sentence cost.
-std::string figures_of(const LineResult& result, std::string_view language, std::size_t n_source_words) {
+/// "AL 2.7 words, 1.31 passes per token, 14 ms per word": what a target of a sentence cost; passes and time
+/// are those of all its targets, for all their tokens and words.
+std::string figures_of(const LineOutcome& outcome, std::size_t target, std::string_view language,
+                       std::size_t n_source_words) {
+  const LineResult& result = outcome.targets[target];
   if (result.error) return fmt::format("failed: {}", one_line(*result.error));
   const std::vector<double> delays = unit_delays(result.commits, scoring_of(language).unit);
   if (delays.empty()) return "nothing written";
   const auto latency = latency_of({.delays = delays, .source_length = static_cast<double>(n_source_words)});
-  const double passes = static_cast<double>(result.cost.passes) /
-                        static_cast<double>(std::max<std::int64_t>(1, result.cost.target_tokens));
+  const double passes = static_cast<double>(outcome.cost.passes) /
+                        static_cast<double>(std::max<std::int64_t>(1, outcome.cost.target_tokens));
+  std::size_t n_commits = 0;
+  for (const LineResult& each : outcome.targets) n_commits += each.commits.size();
   return fmt::format("AL {:.1f} words, {:.2f} passes per token, {:.0f} ms per word",
                      latency ? latency->al : 0.0, passes,
-                     1000 * result.seconds / static_cast<double>(delays.size()));
+                     1000 * outcome.seconds / static_cast<double>(n_commits));
 }
 
 class TranslateRun {
@@ -62,9 +67,8 @@ class TranslateRun {
   explicit TranslateRun(const TranslateArguments& arguments)
       : arguments_(arguments),
         languages_(parse_languages(arguments.to)),
-        session_(session_options(arguments)),
-        engine_(arguments.model.load(static_cast<int>(languages_.size()))),
-        translator_(engine_, session_, languages_, word_interval(arguments.pace)),
+        engine_(arguments.model.load(1)),
+        translator_(engine_, session_options(arguments), word_interval(arguments.pace)),
         reader_(arguments.input),
         output_(arguments.output) {
     if (!arguments.events.empty()) events_ = std::make_unique<Output>(arguments.events);
@@ -95,6 +99,7 @@ class TranslateRun {
  private:
   static SessionOptions session_options(const TranslateArguments& arguments) {
     SessionOptions options;
+    options.target_languages = parse_languages(arguments.to);
     options.k = parse_k(arguments.k);
     options.adapter = arguments.model.adapter;
     options.prompt = arguments.model.stock_prompt();
@@ -135,10 +140,10 @@ class TranslateRun {
     observer.on_wait = [&] {
       if (view_) view_->draw(true);
     };
-    const auto results = translator_.translate(line, observer);
-    if (!results) return false;
+    const auto outcome = translator_.translate(line, observer);
+    if (!outcome) return false;
     ++n_whole_lines_;
-    finish_line(*results, n_words);
+    finish_line(*outcome, n_words);
     return true;
   }
 
@@ -161,21 +166,22 @@ class TranslateRun {
     }
   }
 
-  void finish_line(const std::vector<LineResult>& results, std::size_t n_words) {
+  void finish_line(const LineOutcome& outcome, std::size_t n_words) {
     if (view_) {
       std::vector<std::string> figures;
-      for (std::size_t i = 0; i < results.size(); ++i) {
-        figures.push_back(figures_of(results[i], languages_[i], n_words));
+      for (std::size_t i = 0; i < languages_.size(); ++i) {
+        figures.push_back(figures_of(outcome, i, languages_[i], n_words));
       }
       view_->end(figures);
     } else {
       std::vector<std::string> texts;
-      texts.reserve(results.size());
-      for (const LineResult& result : results) texts.push_back(one_line(result.text));
+      texts.reserve(languages_.size());
+      for (const LineResult& result : outcome.targets) texts.push_back(one_line(result.text));
       put_line(texts);
     }
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      if (results[i].error) report(fmt::format("{}: {}", languages_[i], one_line(*results[i].error)));
+    for (std::size_t i = 0; i < languages_.size(); ++i) {
+      const auto& error = outcome.targets[i].error;
+      if (error) report(fmt::format("{}: {}", languages_[i], one_line(*error)));
     }
   }
 
@@ -194,7 +200,6 @@ class TranslateRun {
 
   const TranslateArguments& arguments_;
   std::vector<std::string> languages_;
-  SessionOptions session_;
   Engine engine_;
   LineTranslator translator_;
   LineReader reader_;

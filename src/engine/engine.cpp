@@ -45,28 +45,38 @@ class EngineCore {
     network.n_slots = options.session_slots * options.max_sessions;
     network.cache_type = cache_type_of(options.cache);
     network_ = model_->make_network(network);
+    const int n_rows = network_->max_rows_per_pass();
+    shared_pass_ = std::make_unique<SharedPass>(
+        *network_,
+        PassBudget{.rows = n_rows, .source_rows = options.shared_source_rows, .cheap_rows = n_rows});
   }
 
   void load_adapter(const std::string& path) { adapters_[path] = model_->load_adapter(path); }
   std::unique_ptr<SessionCore> open(const SessionOptions& options);
-  std::vector<Progress> step(std::span<SessionCore* const> sessions) {
-    return step_together(*network_, sessions);
-  }
+  std::span<const Progress> step(std::span<Session* const> sessions);
+  std::int64_t n_shared_passes() const { return shared_pass_->n_passes(); }
   std::vector<std::string> target_languages(const std::string& adapter) const;
   std::int64_t session_bytes() const;
 
  private:
   std::shared_ptr<const Adapter> find_adapter(const std::string& path) const;
   const std::optional<StreamMetadata>& metadata_of(const Adapter* adapter) const;
-  PromptTemplate prompt_of(const SessionOptions& options,
+  PromptTemplate prompt_of(const SessionOptions& options, const std::string& language,
                            const std::optional<StreamMetadata>& metadata) const;
+  TargetParts target_of(const SessionOptions& options, const std::string& language,
+                        const std::optional<StreamMetadata>& metadata, const Head& head) const;
   Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
-  CacheSpan reserve(const Prompt& prompt);
+  CacheSpan reserve(std::span<const TargetParts> targets);
 
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
   std::unique_ptr<Network> network_;
+  std::unique_ptr<SharedPass> shared_pass_;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path
+
+  // Of step(); kept for their memory.
+  std::vector<SessionCore*> stepped_;
+  std::vector<Progress> progress_;
 };
 
 namespace {
@@ -87,6 +97,30 @@ int no_repeat_ngram_of(const SessionOptions& options, const std::optional<Stream
   if (n >= 0) return n;
   throw Error(ErrorCode::kInvalidArgument,
               fmt::format("session: no_repeat_ngram: expected 0 or more, got {}", n));
+}
+
+void check_languages(const std::vector<std::string>& languages) {
+  if (languages.empty())
+    throw Error(ErrorCode::kInvalidArgument, "session: target_languages: expected at least one, got none");
+  for (auto language = languages.begin(); language != languages.end(); ++language) {
+    if (std::find(languages.begin(), language, *language) == language) continue;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("session: target_languages: expected each once, got '{}' twice", *language));
+  }
+}
+
+/// A chat format may tell the source which language is wanted: then it cannot be shared.
+void check_one_source(std::span<const TargetParts> targets) {
+  const Prompt& first = targets.front().prompt;
+  for (const TargetParts& target : targets) {
+    if (target.prompt.source_prefix == first.source_prefix &&
+        target.prompt.source_suffix == first.source_suffix)
+      continue;
+    throw Error(
+        ErrorCode::kUnsupported,
+        "session: expected a prompt whose source side is the same for all target languages, got different "
+        "ones: open a session for each");
+  }
 }
 
 }  // namespace
@@ -114,19 +148,19 @@ std::vector<std::string> EngineCore::target_languages(const std::string& adapter
   return languages;
 }
 
-PromptTemplate EngineCore::prompt_of(const SessionOptions& options,
+PromptTemplate EngineCore::prompt_of(const SessionOptions& options, const std::string& language,
                                      const std::optional<StreamMetadata>& metadata) const {
   if (options.prompt) {
     const PromptText& text = *options.prompt;
     return {.source_prefix = text.source_prefix,
             .source_suffix = text.source_suffix,
-            .target_prefix = {{options.target_language, text.target_prefix}},
+            .target_prefix = {{language, text.target_prefix}},
             .end = text.end};
   }
   if (metadata) return metadata->prompt;
   const Vocabulary& vocabulary = *model_->vocabulary();
   if (const auto format = find_chat_format(vocabulary))
-    return make_chat_prompt(*format, options.target_language, vocabulary);
+    return make_chat_prompt(*format, language, vocabulary);
   throw Error(
       ErrorCode::kUnsupported,
       fmt::format("{}: expected tandem.* keys (a model trained to stream) or the tokens of a chat format "
@@ -147,13 +181,14 @@ Prompt EngineCore::tokens_of(const PromptTemplate& prompt, const std::string& la
   return tokens;
 }
 
-CacheSpan EngineCore::reserve(const Prompt& prompt) {
-  const auto n_rows = static_cast<int>(prompt.source_prefix.size() + prompt.source_suffix.size() +
-                                       prompt.target_prefix.size());
-  if (n_rows + 2 > std::min(options_.session_slots, network_->max_rows_per_pass())) {
+CacheSpan EngineCore::reserve(std::span<const TargetParts> targets) {
+  const Prompt& first = targets.front().prompt;
+  std::size_t n_rows = first.source_prefix.size() + first.source_suffix.size();
+  for (const TargetParts& target : targets) n_rows += target.prompt.target_prefix.size() + kMostQuestionRows;
+  const int n_most = std::min(options_.session_slots, network_->max_rows_per_pass());
+  if (n_rows > static_cast<std::size_t>(n_most)) {
     throw Error(ErrorCode::kInvalidArgument,
-                fmt::format("session: expected room for a prompt of {} rows, got {} slots", n_rows,
-                            options_.session_slots));
+                fmt::format("session: expected room for prompts that need {} rows, got {}", n_rows, n_most));
   }
   const CacheSpan span = network_->reserve(options_.session_slots);
   if (span.size > 0) return span;
@@ -167,15 +202,26 @@ std::int64_t EngineCore::session_bytes() const {
   return static_cast<std::int64_t>(bytes_per_slot) * options_.session_slots;
 }
 
+TargetParts EngineCore::target_of(const SessionOptions& options, const std::string& language,
+                                  const std::optional<StreamMetadata>& metadata, const Head& head) const {
+  TargetParts target;
+  target.prompt = tokens_of(prompt_of(options, language, metadata), language, head);
+  target.policy = std::make_unique<WaitKPolicy>(lag_of(options.k));
+  target.sampler = std::make_unique<Sampler>(model_->vocabulary()->pieces(), target.prompt.end, head.ids);
+  target.unit = word_unit_of(language);
+  return target;
+}
+
 std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
+  check_languages(options.target_languages);
   const Vocabulary& vocabulary = *model_->vocabulary();
   SessionParts parts;
   parts.adapter = find_adapter(options.adapter);
   const auto& metadata = metadata_of(parts.adapter.get());
   const Head& head = parts.adapter ? *parts.adapter->head() : *model_->head();
-  parts.prompt = tokens_of(prompt_of(options, metadata), options.target_language, head);
-  parts.policy = std::make_unique<WaitKPolicy>(lag_of(options.k));
-  parts.sampler = std::make_unique<Sampler>(vocabulary.pieces(), parts.prompt.end, head.ids);
+  for (const std::string& language : options.target_languages)
+    parts.targets.push_back(target_of(options, language, metadata, head));
+  check_one_source(parts.targets);
   parts.tokenize_word = [&vocabulary](std::string_view word, bool is_first) {
     return vocabulary.tokenize_word(word, is_first);
   };
@@ -183,20 +229,26 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
     parts.target_start = metadata->target_start;
     parts.source_unit = word_unit_of(metadata->source_languages.front());
   }
-  parts.setup.pieces = vocabulary.pieces();
-  parts.setup.bytes = vocabulary.byte_table();
-  parts.setup.target_unit = word_unit_of(options.target_language);
-  parts.setup.end_marker = end_marker_of(options, metadata);
-  parts.setup.no_repeat_ngram = no_repeat_ngram_of(options, metadata);
-  parts.setup.fork = options.fork;
-  parts.setup.read_ahead = options.read_ahead;
-  parts.setup.target_rows_base = options.target_rows_base;
-  parts.setup.target_rows_per_source_row = options.target_rows_per_source_row;
-
+  parts.setup = {.pieces = vocabulary.pieces(),
+                 .bytes = vocabulary.byte_table(),
+                 .end_marker = end_marker_of(options, metadata),
+                 .fuse = options.fuse,
+                 .fork = options.fork,
+                 .read_ahead = options.read_ahead,
+                 .target_rows_base = options.target_rows_base,
+                 .target_rows_per_source_row = options.target_rows_per_source_row,
+                 .no_repeat_ngram = no_repeat_ngram_of(options, metadata)};
   parts.network = network_.get();
-  parts.span = reserve(parts.prompt);
+  parts.span = reserve(parts.targets);
   parts.span_bytes = session_bytes();
   return std::make_unique<SessionCore>(std::move(parts));
+}
+
+std::span<const Progress> EngineCore::step(std::span<Session* const> sessions) {
+  stepped_.clear();
+  for (Session* session : sessions) stepped_.push_back(session->core_.get());
+  shared_pass_->step(stepped_, progress_);
+  return progress_;
 }
 
 // ---- Engine
@@ -224,15 +276,12 @@ Session Engine::open(const SessionOptions& options) {
   return Session(core_->open(options));
 }
 
-std::vector<Progress> Engine::step(std::span<Session* const> sessions) {
-  std::vector<SessionCore*> cores;
-  cores.reserve(sessions.size());
-  for (Session* session : sessions) cores.push_back(session->core_.get());
-  return core_->step(cores);
+std::span<const Progress> Engine::step(std::span<Session* const> sessions) {
+  return core_->step(sessions);
 }
 
-std::int64_t Engine::session_bytes() const {
-  return core_->session_bytes();
+std::int64_t Engine::n_shared_passes() const {
+  return core_->n_shared_passes();
 }
 
 void Engine::load_adapter(const std::string& path) {

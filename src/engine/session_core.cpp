@@ -17,14 +17,15 @@ constexpr std::size_t kMaxQueuedWords = 65536;
 
 SessionCore::SessionCore(SessionParts parts)
     : parts_(std::move(parts)),
-      timeline_(parts_.target_start, parts_.span.size),
+      timeline_(parts_.target_start, parts_.span.size, static_cast<int>(parts_.targets.size())),
       segmenter_(parts_.source_unit),
       pass_(1) {
-  parts_.setup.prompt = &parts_.prompt;
-  parts_.setup.policy = parts_.policy.get();
-  parts_.setup.sampler = parts_.sampler.get();
-  pass_[0].span = parts_.span;
-  pass_[0].adapter = parts_.adapter;
+  for (const TargetParts& target : parts_.targets) {
+    targets_.push_back({.prompt = &target.prompt,
+                        .policy = target.policy.get(),
+                        .sampler = target.sampler.get(),
+                        .unit = target.unit});
+  }
 }
 
 SessionCore::~SessionCore() {
@@ -92,9 +93,7 @@ void SessionCore::feed(QueuedWord word) {
   }
   if (!sentence_) {
     if (word.is_sentence_end) return;  // nothing was being read
-    n_source_rows_evaluated_ = 0;
-    n_words_in_sentence_ = 0;
-    sentence_.emplace(parts_.setup, n_sentences_++, timeline_, counters_, events_);
+    begin_sentence();
   }
   if (word.is_sentence_end) {
     sentence_->end_source();
@@ -106,6 +105,12 @@ void SessionCore::feed(QueuedWord word) {
     timeline_.clear();
     is_skipping_ = !is_last;
   }
+}
+
+void SessionCore::begin_sentence() {
+  n_source_rows_evaluated_ = 0;
+  n_words_in_sentence_ = 0;
+  sentence_.emplace(parts_.setup, targets_, n_sentences_++, timeline_, counters_, events_);
 }
 
 void SessionCore::add_word(QueuedWord word) {
@@ -121,22 +126,33 @@ void SessionCore::add_word(QueuedWord word) {
 // -----------------------------------------------------------------------------------------------------
 
 Progress SessionCore::step() {
-  if (plan(parts_.network->max_rows_per_pass())) absorb(parts_.network->evaluate(pass_));
+  const RowRequest wanted = request();
+  const int n_rows = parts_.network->max_rows_per_pass();
+  share_rows(std::span(&wanted, 1), {.rows = n_rows, .source_rows = n_rows, .cheap_rows = n_rows}, grants_);
+  if (!grants_.front().is_empty()) {
+    place(grants_.front(), pass_.front());
+    absorb(parts_.network->evaluate(pass_));
+  }
   return settle();
 }
 
-int SessionCore::least_rows() const {
-  return static_cast<int>(parts_.prompt.target_prefix.size()) + 2;  // or a fork
+RowRequest SessionCore::request() {
+  request_ = {};
+  has_rows_ = false;
+  if (is_cancelled_) return request_;
+  feed();
+  if (sentence_) request_ = sentence_->request();
+  return request_;
 }
 
-bool SessionCore::plan(int max_rows) {
-  pass_[0].rows.clear();
-  if (is_cancelled_) return false;
-  feed();
-  if (!sentence_ || !sentence_->plan(max_rows, pass_[0].rows)) return false;
-  pass_[0].cached = timeline_.rows();
-  count_pass();
-  return true;
+void SessionCore::place(const RowGrant& grant, SessionRows& part) {
+  part.span = parts_.span;
+  part.adapter = parts_.adapter;
+  part.rows.clear();
+  sentence_->place(grant, part.rows);
+  part.cached = timeline_.rows();
+  has_rows_ = true;
+  count_pass(part);
 }
 
 void SessionCore::absorb(const Logits& logits) {
@@ -145,22 +161,23 @@ void SessionCore::absorb(const Logits& logits) {
 
 Progress SessionCore::settle() {
   if (is_cancelled_) return Progress::kCancelled;
-  const bool has_moved = !pass_[0].rows.empty();
-  pass_[0].rows.clear();
+  const bool has_asked = request_.source_rows + request_.target_rows > 0;
+  n_waited_ = has_asked && !has_rows_ ? n_waited_ + 1 : 0;
+  request_ = {};
   if (sentence_ && sentence_->is_done()) {
     is_skipping_ = !sentence_->has_ended_source();
     sentence_.reset();
     timeline_.clear();
     return queue_.empty() && is_closed_ ? Progress::kFinished : Progress::kMore;
   }
-  if (has_moved) return Progress::kMore;
+  if (has_asked || has_rows_) return Progress::kMore;
   return is_closed_ && !sentence_ ? Progress::kFinished : Progress::kNeedsInput;
 }
 
-void SessionCore::count_pass() {
+void SessionCore::count_pass(const SessionRows& part) {
   ++counters_.passes;
-  counters_.rows += static_cast<std::int64_t>(pass_[0].rows.size());
-  for (const PassRow& row : pass_[0].rows) {
+  counters_.rows += static_cast<std::int64_t>(part.rows.size());
+  for (const PassRow& row : part.rows) {
     counters_.logit_rows += row.wants_logits ? 1 : 0;
     if (!row.place.group.is_source()) continue;
     ++counters_.source_rows;

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/pass_planner.h"
 #include "engine/sentence.h"
 #include "model/network.h"
 #include "tandem/engine.h"
@@ -21,6 +22,14 @@ namespace tandem {
 /// Tokens of one source word; `is_first` in its sentence.
 using WordTokenizer = std::function<std::vector<TokenId>(std::string_view word, bool is_first)>;
 
+/// One target of a session.
+struct TargetParts {
+  Prompt prompt;  // source prefix and suffix are the same for all targets of a session
+  std::unique_ptr<const Policy> policy;
+  std::unique_ptr<const Sampler> sampler;
+  WordUnit unit = WordUnit::kSpaced;
+};
+
 struct SessionParts {
   Network* network = nullptr;              // outlives the session
   std::shared_ptr<const Adapter> adapter;  // null: the model as it is
@@ -29,10 +38,8 @@ struct SessionParts {
   Position target_start;  // phi
   WordTokenizer tokenize_word;
   WordUnit source_unit = WordUnit::kSpaced;
-  Prompt prompt;
-  std::unique_ptr<const Policy> policy;
-  std::unique_ptr<const Sampler> sampler;
-  SentenceSetup setup;  // its prompt, policy and sampler are filled in by the session
+  std::vector<TargetParts> targets;  // at least one
+  SentenceSetup setup;
 };
 
 class SessionCore {
@@ -49,17 +56,18 @@ class SessionCore {
   Progress step();
   std::vector<Event> poll();
 
-  // A step in parts, for a pass that several sessions share: plan() until absorb() or settle(), nothing
-  // between.
-  /// Fills in rows(), at most `max_rows`, which must hold a prompt. False: nothing can be done now.
-  bool plan(int max_rows);
-  SessionRows& rows() { return pass_[0]; }
-  /// Logits of rows(), in their order.
+  // A step in parts, for a pass that several sessions share: request(), then place() until absorb() or
+  // settle(), nothing between.
+  /// What the session would bring to the next pass.
+  RowRequest request();
+  /// Fills in the session's part of a pass, as granted. Its vector is kept for its memory.
+  void place(const RowGrant& grant, SessionRows& part);
+  /// Logits of the placed rows that wanted them, in their order.
   void absorb(const Logits& logits);
   /// What the step came to.
   Progress settle();
-  /// Rows that a pass must have room for, whatever the session asks.
-  int least_rows() const;
+  /// Passes in a row that had no room for the session though it asked.
+  int n_waited() const { return n_waited_; }
 
   void cancel();
   void reset();
@@ -81,16 +89,22 @@ class SessionCore {
   void feed();
   void feed(QueuedWord word);
   void add_word(QueuedWord word);
-  void count_pass();
+  void begin_sentence();
+  void count_pass(const SessionRows& part);
 
   SessionParts parts_;
+  std::vector<TargetSetup> targets_;
   Timeline timeline_;
   Counters counters_;
   std::deque<Event> events_;
   Segmenter segmenter_;
   std::deque<QueuedWord> queue_;
   std::optional<Sentence> sentence_;
-  std::vector<SessionRows> pass_;  // of one session; kept for its memory
+  std::vector<SessionRows> pass_;  // of this session alone; kept for its memory
+  std::vector<RowGrant> grants_;   // likewise
+  RowRequest request_;             // of the step under way
+  bool has_rows_ = false;          // in the pass under way
+  int n_waited_ = 0;
   int n_sentences_ = 0;
   int n_words_in_sentence_ = 0;      // fed to the sentence under way
   bool is_skipping_ = false;         // the sentence under way failed: its words are passed over

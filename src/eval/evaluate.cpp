@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 class Lane {
  public:
   Lane(Engine& engine, const SessionOptions& options)
-      : engine_(engine), options_(options), unit_(scoring_of(options.target_language).unit) {
+      : engine_(engine), options_(options), unit_(scoring_of(options.target_languages.front()).unit) {
     session_.emplace(engine_.open(options_));
   }
 
@@ -161,7 +161,7 @@ class LineRunner {
       lane->push();
       sessions.push_back(&lane->session());
     }
-    std::vector<Progress> progress;
+    std::span<const Progress> progress;
     try {
       progress = engine_.step(sessions);
     } catch (const Error& error) {
@@ -188,7 +188,7 @@ std::string joined(std::span<const std::string_view> words) {
 }
 
 void score(Evaluation& evaluation, const EvaluationTask& task) {
-  const LanguageScoring scoring = scoring_of(task.session.target_language);
+  const LanguageScoring scoring = scoring_of(task.session.target_languages.front());
   std::vector<std::string> predictions;
   std::vector<std::optional<Latency>> latencies;
   for (std::size_t i = 0; i < evaluation.instances.size(); ++i) {

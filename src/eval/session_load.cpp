@@ -152,17 +152,9 @@ class LoadRun {
     std::vector<Session*> sessions;
     sessions.reserve(ready.size());
     for (Lane* lane : ready) sessions.push_back(&lane->session());
-    const std::int64_t before = passes_of(ready);
+    const std::int64_t n_before = engine_.n_shared_passes();
     progress_ = engine_.step(sessions);
-    result_.n_passes += passes_of(ready) > before ? 1 : 0;
-  }
-
-  /// Sessions count the passes that they rode in, and the engine counts none: a step that moved any session
-  /// is taken for one pass. It is more than one only where all their rows do not fit into one.
-  static std::int64_t passes_of(std::span<Lane* const> lanes) {
-    std::int64_t sum = 0;
-    for (Lane* lane : lanes) sum += lane->session().counters().passes;
-    return sum;
+    result_.n_passes += engine_.n_shared_passes() - n_before;
   }
 
   double fraction_done() const {
@@ -188,7 +180,7 @@ class LoadRun {
   double start_ = 0;
   double now_ = 0;
   std::vector<Lane> lanes_;
-  std::vector<Progress> progress_;  // of the lanes of the last step
+  std::span<const Progress> progress_;  // of the lanes of the last step
   LoadResult result_;
 };
 

@@ -53,7 +53,9 @@ struct Logits {
     return values.subspan(begin, ends[at] - begin);
   }
   /// The `n` rows from `from` on, which are those of one session of the pass.
-  Logits rows(std::size_t from, std::size_t n) const { return {values, ends.first(from + n), from}; }
+  Logits rows(std::size_t from, std::size_t n) const {
+    return {values, ends.first(first + from + n), first + from};
+  }
 };
 
 class Network {

@@ -27,6 +27,7 @@ class Timeline {
 
   /// Slots that are still free. Adding a row without one is a bug of the caller (TANDEM_CHECK).
   int n_free_slots() const { return n_slots_ - n_occupied_; }
+  int n_occupied_slots() const { return n_occupied_; }
 
   RowPlace add_source_row();
   /// The next row of a target group, which sees `visible` source rows. Several drafts may stand at the same
@@ -40,6 +41,7 @@ class Timeline {
   void drop(Slot slot);
 
   int n_source_rows() const { return n_source_rows_; }
+  int n_targets() const { return static_cast<int>(n_target_rows_.size()); }
   int n_target_rows(int target = 0) const { return n_target_rows_[static_cast<std::size_t>(target)]; }
   /// Rows in slot order, dropped ones among them, up to the last occupied slot: the keys of the mask.
   std::span<const RowPlace> rows() const { return rows_; }

@@ -109,7 +109,7 @@ TEST_F(Adapters, EachSessionWritesWhatItsAdapterSays) {
   for (const std::string& path : {std::string(), a, b}) {
     Engine one = Engine::load(base_, exact(1));
     if (!path.empty()) one.load_adapter(path);
-    Session session = one.open({.target_language = "de", .adapter = path});
+    Session session = one.open({.target_languages = {"de"}, .adapter = path});
     alone.push_back(translate(session));
     EXPECT_FALSE(alone.back().empty());
   }
@@ -118,7 +118,7 @@ TEST_F(Adapters, EachSessionWritesWhatItsAdapterSays) {
 
   std::vector<Session> sessions;
   for (const std::string& path : {std::string(), a, b})
-    sessions.push_back(engine.open({.target_language = "de", .adapter = path}));
+    sessions.push_back(engine.open({.target_languages = {"de"}, .adapter = path}));
   for (Session& session : sessions) {
     for (const char* word : kWords) ASSERT_EQ(session.push_word(word), Push::kAccepted);
     session.finish();
@@ -138,7 +138,7 @@ TEST_F(Adapters, ASmallHeadWritesWhatTheWholeOneWritesMasked) {
               {.metadata = [](gguf_context* file) { gguf_remove_key(file, "tandem.vocab.kept"); }});
   Engine engine = Engine::load(base_, exact(1));
   engine.load_adapter(path);
-  Session small = engine.open({.target_language = "de", .adapter = path, .k = 2});
+  Session small = engine.open({.target_languages = {"de"}, .adapter = path, .k = 2});
   const std::string expected = translate(small);
 
   const auto model = Model::load(base_);
@@ -157,9 +157,10 @@ TEST_F(Adapters, ASmallHeadWritesWhatTheWholeOneWritesMasked) {
   parts.tokenize_word = [&](std::string_view word, bool is_first) {
     return vocabulary.tokenize_word(word, is_first);
   };
-  parts.prompt = tokenize_prompt(model->metadata()->prompt, "de", vocabulary);
-  parts.policy = std::make_unique<WaitKPolicy>(WaitK(2));
-  parts.sampler = std::make_unique<Sampler>(masked, parts.prompt.end);
+  TargetParts& target = parts.targets.emplace_back();
+  target.prompt = tokenize_prompt(model->metadata()->prompt, "de", vocabulary);
+  target.policy = std::make_unique<WaitKPolicy>(WaitK(2));
+  target.sampler = std::make_unique<Sampler>(masked, target.prompt.end);
   parts.setup.pieces = vocabulary.pieces();
   parts.setup.bytes = vocabulary.byte_table();
   SessionCore session(std::move(parts));
@@ -180,8 +181,8 @@ TEST_F(Adapters, KeysOfAnAdapterTakeThePlaceOfTheModels) {
   EXPECT_THAT(engine.target_languages(), ElementsAre("de", "fr"));
   EXPECT_THAT(engine.target_languages(italian), ElementsAre("it"));
   EXPECT_THAT(engine.target_languages(silent), ElementsAre("de", "fr"));
-  EXPECT_THAT(error_of(engine, {.target_language = "de", .adapter = italian}), HasSubstr("[it]"));
-  EXPECT_EQ(error_of(engine, {.target_language = "it", .adapter = italian}), "no error");
+  EXPECT_THAT(error_of(engine, {.target_languages = {"de"}, .adapter = italian}), HasSubstr("[it]"));
+  EXPECT_EQ(error_of(engine, {.target_languages = {"it"}, .adapter = italian}), "no error");
 }
 
 TEST_F(Adapters, AnAdapterMakesAStockModelStream) {
@@ -190,17 +191,17 @@ TEST_F(Adapters, AnAdapterMakesAStockModelStream) {
   Engine engine = Engine::load(base_, exact(1));
   engine.load_adapter(path);
   EXPECT_TRUE(engine.target_languages().empty());
-  EXPECT_THAT(error_of(engine, {.target_language = "de"}), HasSubstr("got a stock model"));
-  Session session = engine.open({.target_language = "de", .adapter = path});
+  EXPECT_THAT(error_of(engine, {.target_languages = {"de"}}), HasSubstr("got a stock model"));
+  Session session = engine.open({.target_languages = {"de"}, .adapter = path});
   EXPECT_FALSE(translate(session).empty());
 }
 
 TEST_F(Adapters, AStockModelWithAChatFormatIsSpokenToInIt) {
   testing::write_tiny_llama(base_, {.n_vocab = n_vocab_ + 2}, name_chatml_tokens);
   Engine engine = Engine::load(base_, exact(1));
-  EXPECT_THAT(error_of(engine, {.target_language = "xx"}), HasSubstr("got \"xx\""));
+  EXPECT_THAT(error_of(engine, {.target_languages = {"xx"}}), HasSubstr("got \"xx\""));
   const auto text_with = [&](std::optional<PromptText> prompt) {
-    Session session = engine.open({.target_language = "de",
+    Session session = engine.open({.target_languages = {"de"},
                                    .prompt = std::move(prompt),
                                    .target_rows_base = 20,
                                    .target_rows_per_source_row = 1});
@@ -219,16 +220,16 @@ TEST_F(Adapters, AStockModelWithAChatFormatIsSpokenToInIt) {
 
 TEST_F(Adapters, WhatIsNotLoadedOrCannotEndIsRefused) {
   Engine engine = Engine::load(base_, exact(1));
-  EXPECT_THAT(error_of(engine, {.target_language = "de", .adapter = "nowhere.gguf"}),
+  EXPECT_THAT(error_of(engine, {.target_languages = {"de"}, .adapter = "nowhere.gguf"}),
               HasSubstr("there is none"));
   const std::string path = adapter("a.gguf", {.kept = {2, 4, 5}});
   engine.load_adapter(path);
-  EXPECT_THAT(error_of(engine, {.target_language = "de", .adapter = "nowhere.gguf"}),
+  EXPECT_THAT(error_of(engine, {.target_languages = {"de"}, .adapter = "nowhere.gguf"}),
               HasSubstr("'" + path + "'"));
   EXPECT_THROW(engine.target_languages("nowhere.gguf"), Error);
   EXPECT_THROW(engine.load_adapter(base_), Error);
   const PromptText prompt{.target_prefix = "<s>", .end = "<s>"};
-  EXPECT_THAT(error_of(engine, {.target_language = "de", .adapter = path, .prompt = prompt}),
+  EXPECT_THAT(error_of(engine, {.target_languages = {"de"}, .adapter = path, .prompt = prompt}),
               HasSubstr("expected one of the 3 ids that the model keeps"));
 }
 

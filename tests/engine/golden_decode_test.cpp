@@ -62,7 +62,7 @@ class RecordingNetwork final : public Network {
   StubNetwork& stub_;
 };
 
-Outcome run(const boost::json::value& in, Fork fork, ReadAhead read_ahead) {
+Outcome run(const boost::json::value& in, Fork fork, ReadAhead read_ahead, Fuse fuse = Fuse::kWhenReady) {
   StubOptions options;
   options.k = in.at("k").is_string() ? WaitK::unlimited() : WaitK(static_cast<int>(in.at("k").as_int64()));
   options.source_prefix = static_cast<int>(in.at("source_prefix").as_int64());
@@ -70,6 +70,7 @@ Outcome run(const boost::json::value& in, Fork fork, ReadAhead read_ahead) {
   options.target_prefix = static_cast<int>(in.at("target_prefix").as_int64());
   options.end_marker =
       in.at("end_marker").as_string() == "own_unit" ? EndMarker::kOwnUnit : EndMarker::kWithLastWord;
+  options.fuse = fuse;
   options.fork = fork;
   options.read_ahead = read_ahead;
   StubNetwork stub(static_cast<std::uint64_t>(in.at("seed").as_int64()), options.n_slots);
@@ -108,12 +109,14 @@ TEST_P(GoldenDecode, TokensVisibilitiesAndDelaysAgreeHoweverTheWorkIsOrdered) {
   const auto golden = testing::read_json(GetParam());
   for (const Fork fork : {Fork::kNever, Fork::kWhenReady}) {
     for (const ReadAhead read_ahead : {ReadAhead::kNever, ReadAhead::kWhenRoom}) {
-      const Outcome outcome = run(golden.at("inputs"), fork, read_ahead);
-      EXPECT_EQ(outcome.tokens, ints(golden.at("tokens")));
-      EXPECT_EQ(outcome.visible, ints(golden.at("visible")));
-      EXPECT_EQ(outcome.delays, ints(golden.at("delays")));
-      EXPECT_EQ(outcome.units_read, golden.at("units_read").as_int64());
-      EXPECT_EQ(outcome.counters.rows_twice, 0);
+      for (const Fuse fuse : {Fuse::kNever, Fuse::kWhenReady}) {
+        const Outcome outcome = run(golden.at("inputs"), fork, read_ahead, fuse);
+        EXPECT_EQ(outcome.tokens, ints(golden.at("tokens")));
+        EXPECT_EQ(outcome.visible, ints(golden.at("visible")));
+        EXPECT_EQ(outcome.delays, ints(golden.at("delays")));
+        EXPECT_EQ(outcome.units_read, golden.at("units_read").as_int64());
+        EXPECT_EQ(outcome.counters.rows_twice, 0);
+      }
     }
   }
 }

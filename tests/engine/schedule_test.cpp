@@ -43,11 +43,13 @@ int token_of(const std::string& piece) {
   return static_cast<int>(std::find(bytes.begin(), bytes.end(), piece) - bytes.begin());
 }
 
-void collect(SessionCore& session, std::vector<Written>& sentences) {
+/// Of several targets, each sentence's stand one after the other.
+void collect(SessionCore& session, std::vector<Written>& sentences, int n_targets = 1) {
   for (const Event& event : session.poll()) {
     ASSERT_NE(event.kind, EventKind::kFailed) << event.text;
-    sentences.resize(std::max(sentences.size(), static_cast<std::size_t>(event.sentence) + 1));
-    Written& sentence = sentences[static_cast<std::size_t>(event.sentence)];
+    const auto at = static_cast<std::size_t>(event.sentence * n_targets + event.target);
+    sentences.resize(std::max(sentences.size(), at + 1));
+    Written& sentence = sentences[at];
     if (event.kind == EventKind::kWrite) sentence.tokens.push_back(token_of(event.text));
     if (event.kind == EventKind::kCommit) sentence.delays.push_back(event.delay_words);
   }
@@ -72,6 +74,7 @@ StubOptions random_options(Random& random) {
   options.source_suffix = random.draw(0, 2);
   options.target_prefix = random.draw(1, 3);
   options.end_marker = random.pick(EndMarker::kOwnUnit, EndMarker::kWithLastWord);
+  options.fuse = random.pick(Fuse::kNever, Fuse::kWhenReady);
   options.fork = random.pick(Fork::kNever, Fork::kWhenReady);
   options.read_ahead = random.pick(ReadAhead::kNever, ReadAhead::kWhenRoom);
   options.has_lone_mark = random.draw(0, 2) == 0;
@@ -85,37 +88,41 @@ std::vector<int> random_words(Random& random) {
   return words;
 }
 
-Written decode_slowly(std::uint64_t seed, const StubOptions& options, const std::vector<int>& words) {
+Written decode_slowly(std::uint64_t seed, const StubOptions& options, const std::vector<int>& words,
+                      int target = 0) {
   const auto source =
       SourceUnits::whole(options.source_prefix, words, options.source_suffix, options.end_marker);
   const int lone_mark = options.has_lone_mark ? testing::kLoneMark : -1;
   auto result =
-      SlowDecoder(seed, source, options.k, options.target_prefix, lone_mark, options.no_repeat_ngram).run();
+      SlowDecoder(seed, source, options.k, options.target_prefix + target, lone_mark, options.no_repeat_ngram)
+          .run();
   return {std::move(result.tokens), std::move(result.delays)};
 }
 
 TEST(Schedule, AnyArrivalWritesWhatASlowDecoderWrites) {
   for (unsigned round = 0; round < 1500; ++round) {
     Random random(round);
-    const StubOptions options = random_options(random);
-    StubNetwork network(round, options.n_slots, random.draw(8, 40));
+    StubOptions options = random_options(random);
+    options.n_targets = random.draw(0, 2) > 0 ? 1 : random.draw(2, 3);
+    StubNetwork network(round, options.n_slots, random.draw(18, 40));
     auto session = open_stub_session(network, options);
     std::vector<Written> expected;
     std::vector<Written> written;
     for (int sentence = random.draw(1, 3); sentence > 0; --sentence) {
       const auto words = random_words(random);
-      expected.push_back(decode_slowly(round, options, words));
+      for (int target = 0; target < options.n_targets; ++target)
+        expected.push_back(decode_slowly(round, options, words, target));
       for (std::size_t i = 0; i < words.size(); ++i) {
         ASSERT_EQ(
             session->push_word(std::to_string(words[i]), i + 1 == words.size() ? Last::kYes : Last::kNo),
             Push::kAccepted);
         for (int steps = random.draw(0, 4); steps > 0; --steps) (void)session->step();
-        if (random.draw(0, 2) == 0) collect(*session, written);
+        if (random.draw(0, 2) == 0) collect(*session, written, options.n_targets);
       }
     }
     session->finish();
     (void)step_while_more(*session);
-    collect(*session, written);
+    collect(*session, written, options.n_targets);
     ASSERT_EQ(written.size(), expected.size()) << "seed " << round;
     for (std::size_t i = 0; i < expected.size(); ++i) {
       EXPECT_EQ(written[i].tokens, expected[i].tokens) << "seed " << round << " sentence " << i;
@@ -124,6 +131,60 @@ TEST(Schedule, AnyArrivalWritesWhatASlowDecoderWrites) {
     EXPECT_EQ(session->counters().rows_twice, 0);
     EXPECT_EQ(session->step(), Progress::kFinished);
   }
+}
+
+TEST(Schedule, TargetsOfOneSourceReadItOnceTogether) {
+  StubOptions options;
+  options.n_targets = 3;
+  StubNetwork network(4, options.n_slots);
+  auto session = open_stub_session(network, options);
+  for (const char* word : {"2", "3", "1", "2"}) ASSERT_EQ(session->push_word(word), Push::kAccepted);
+  session->finish();
+  ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+  EXPECT_EQ(session->counters().source_rows, 1 + 8 + 1) << "as many as one target needs";
+  EXPECT_EQ(session->counters().rows_twice, 0);
+  std::vector<Written> written;
+  collect(*session, written, 3);
+  std::int64_t longest = 0;
+  for (const Written& target : written) longest = std::max(longest, std::ssize(target.tokens));
+  EXPECT_LT(session->counters().passes, 2 * longest) << "their rows share passes";
+}
+
+TEST(Schedule, ATargetWithoutRoomEndsAloneAndTheOthersGoOn) {
+  int n_one_failed = 0;
+  for (unsigned seed = 0; seed < 1000; ++seed) {
+    StubOptions options;
+    options.n_targets = 2;
+    StubNetwork roomy(seed, options.n_slots);
+    std::vector<Written> whole;
+    auto session = open_stub_session(roomy, options);
+    ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
+    session->finish();
+    ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+    collect(*session, whole, 2);
+    const std::size_t shorter = std::min(whole[0].tokens.size(), whole[1].tokens.size());
+    const std::size_t longer = std::max(whole[0].tokens.size(), whole[1].tokens.size());
+    if (longer < shorter + 5) continue;
+
+    options.n_slots = static_cast<int>(4 + 3 + 2 * shorter + 2);
+    StubNetwork tight(seed, options.n_slots);
+    session = open_stub_session(tight, options);
+    ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
+    session->finish();
+    ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+    const std::size_t short_one = whole[0].tokens.size() == shorter ? 0 : 1;
+    std::vector<int> tokens;
+    int n_failed = 0;
+    for (const Event& event : session->poll()) {
+      n_failed += event.kind == EventKind::kFailed ? 1 : 0;
+      const bool is_of_short_one = static_cast<std::size_t>(event.target) == short_one;
+      if (event.kind == EventKind::kWrite && is_of_short_one) tokens.push_back(token_of(event.text));
+    }
+    EXPECT_EQ(n_failed, 1);
+    EXPECT_EQ(tokens, whole[short_one].tokens) << "seed " << seed;
+    ++n_one_failed;
+  }
+  EXPECT_GT(n_one_failed, 3) << "too few sentences of unlike length to show anything";
 }
 
 TEST(Schedule, DelaysNeverGoDownNorPassWhatWasRead) {

@@ -77,33 +77,42 @@ Outcome run_alone(int n_sessions) {
   return run;
 }
 
+PassBudget budget_of(int max_rows) {
+  return {.rows = max_rows, .source_rows = std::max(1, max_rows / 4), .cheap_rows = max_rows / 2};
+}
+
 Outcome run_together(int n_sessions, int max_rows) {
   CountingNetwork network(max_rows);
+  SharedPass pass(network, budget_of(max_rows));
   std::vector<std::unique_ptr<SessionCore>> sessions;
   std::vector<SessionCore*> open;
   for (int i = 0; i < n_sessions; ++i) {
     sessions.push_back(session_of(network, i));
     open.push_back(sessions.back().get());
   }
+  std::vector<Progress> progress;
   for (int rounds = 0; !open.empty(); ++rounds) {
-    EXPECT_LT(rounds, 1000);
-    const auto progress = step_together(network, open);
+    EXPECT_LT(rounds, 3000);
+    pass.step(open, progress);
     EXPECT_EQ(progress.size(), open.size());
     std::vector<SessionCore*> rest;
-    for (std::size_t i = 0; i < open.size(); ++i)
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      EXPECT_LT(open[i]->n_waited(), n_sessions);
       if (progress[i] == Progress::kMore) rest.push_back(open[i]);
+    }
     open = rest;
   }
   Outcome run;
   for (const auto& session : sessions) run.texts.push_back(text_of(*session));
   run.n_passes = network.n_passes;
+  EXPECT_EQ(pass.n_passes(), network.n_passes);
   EXPECT_LE(network.most_rows, max_rows);
   return run;
 }
 
 TEST(SharedPass, WritesWhatEachSessionWritesAlone) {
   const Outcome alone = run_alone(12);
-  for (const int max_rows : {5, 8, 40, 512}) {
+  for (const int max_rows : {6, 8, 40, 512}) {
     const Outcome together = run_together(12, max_rows);
     EXPECT_EQ(together.texts, alone.texts) << max_rows << " rows per pass";
   }
@@ -124,7 +133,9 @@ TEST(SharedPass, ALongSourceTakesNoRoomFromTheOthers) {
   quick->finish();
   slow->finish();
   SessionCore* both[] = {slow.get(), quick.get()};
-  for (int i = 0; i < 3; ++i) (void)step_together(network, both);
+  SharedPass pass(network, budget_of(16));
+  std::vector<Progress> progress;
+  for (int i = 0; i < 3; ++i) pass.step(both, progress);
   EXPECT_EQ(slow->counters().target_tokens, 0);
   EXPECT_GT(quick->counters().target_tokens, 0) << "while the long source is still being read";
 }
@@ -135,7 +146,9 @@ TEST(SharedPass, ACancelledSessionRidesAlongWithoutRows) {
   const auto other = session_of(network, 1);
   one->cancel();
   SessionCore* both[] = {one.get(), other.get()};
-  const auto progress = step_together(network, both);
+  SharedPass pass(network, budget_of(64));
+  std::vector<Progress> progress;
+  pass.step(both, progress);
   EXPECT_EQ(progress[0], Progress::kCancelled);
   EXPECT_EQ(progress[1], Progress::kMore);
   EXPECT_EQ(network.n_passes, 1);

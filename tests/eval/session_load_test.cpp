@@ -58,7 +58,7 @@ class SessionLoadTest : public ::testing::Test {
  protected:
   SessionLoadTest() : text_(short_text()) {
     load_.text = text_;
-    load_.session.target_language = "de";
+    load_.session.target_languages = {"de"};
     load_.session.k = 2;
     load_.n_sentences = 3;
     load_.clock = clock_.clock();

@@ -14,8 +14,10 @@ struct StubOptions {
   WaitK k = WaitK(1);
   int source_prefix = 1;
   int source_suffix = 1;
-  int target_prefix = 1;
+  int target_prefix = 1;  // of the first target; each further one has a row more, and so a text of its own
+  int n_targets = 1;
   EndMarker end_marker = EndMarker::kWithLastWord;
+  Fuse fuse = Fuse::kWhenReady;
   Fork fork = Fork::kWhenReady;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int n_slots = 256;
@@ -79,16 +81,20 @@ inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const St
   const auto rows = [](int n, int token) {
     return std::vector<TokenId>(static_cast<std::size_t>(n), TokenId{token});
   };
-  parts.prompt = {.source_prefix = rows(options.source_prefix, 0),
-                  .source_suffix = rows(options.source_suffix, 0),
-                  .target_prefix = rows(options.target_prefix, 1),
-                  .end = rows(1, 2)};
-  parts.policy = std::make_unique<WaitKPolicy>(options.k);
-  parts.sampler = std::make_unique<Sampler>(pieces_of(options), parts.prompt.end);
+  for (int i = 0; i < options.n_targets; ++i) {
+    TargetParts& target = parts.targets.emplace_back();
+    target.prompt = {.source_prefix = rows(options.source_prefix, 0),
+                     .source_suffix = rows(options.source_suffix, 0),
+                     .target_prefix = rows(options.target_prefix + i, 1),
+                     .end = rows(1, 2)};
+    target.policy = std::make_unique<WaitKPolicy>(options.k);
+    target.sampler = std::make_unique<Sampler>(pieces_of(options), target.prompt.end);
+    target.unit = options.target_unit;
+  }
   parts.setup.pieces = pieces_of(options);
   parts.setup.bytes = options.has_lone_mark ? marked_bytes() : stub_bytes();
-  parts.setup.target_unit = options.target_unit;
   parts.setup.end_marker = options.end_marker;
+  parts.setup.fuse = options.fuse;
   parts.setup.fork = options.fork;
   parts.setup.read_ahead = options.read_ahead;
   parts.setup.target_rows_base = options.target_rows_base;
