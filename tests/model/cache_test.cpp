@@ -1,8 +1,14 @@
 #include "model/cache.h"
 
+#include <ggml.h>
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <vector>
+
+#include "model/cache_type.h"
 #include "model/config.h"
+#include "model/weight_types.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -12,7 +18,7 @@ ModelConfig small_config() {
   ModelConfig config;
   config.n_layers = 3;
   config.n_kv_heads = 2;
-  config.head_dim = 8;
+  config.head_dim = 32;
   return config;
 }
 
@@ -48,8 +54,39 @@ TEST(Cache, RefusesSpansThatItDidNotGive) {
 }
 
 TEST(Cache, SaysWhatASlotCosts) {
-  EXPECT_EQ(make_cache(4).bytes_per_slot(), 3U * 2 * 16 * 4);
-  EXPECT_EQ(make_cache(4, CacheType::kF16).bytes_per_slot(), 3U * 2 * 16 * 2);
+  // K and V of 3 layers with 2 heads of 32 numbers; a block has an f16 beside its numbers.
+  EXPECT_EQ(make_cache(4).bytes_per_slot(), 3U * 2 * 2 * 32 * 4);
+  EXPECT_EQ(make_cache(4, CacheType::kF16).bytes_per_slot(), 3U * 2 * 2 * 32 * 2);
+  EXPECT_EQ(make_cache(4, CacheType::kQ8_0).bytes_per_slot(), 3U * 2 * 2 * (2 + 32));
+  EXPECT_EQ(make_cache(4, CacheType::kQ4_0).bytes_per_slot(), 3U * 2 * 2 * (2 + 16));
+}
+
+TEST(Cache, TakesWhatItSays) {
+  for (const CacheType type : kCacheTypes) {
+    const Cache cache = make_cache(10, type);
+    std::size_t bytes = 0;
+    for (int i = 0; i < 3; ++i) bytes += ggml_nbytes(cache.layer(i).k) + ggml_nbytes(cache.layer(i).v);
+    EXPECT_EQ(cache.bytes_per_slot() * 10, bytes);
+  }
+}
+
+TEST(Cache, SpansBeginAsZeros) {
+  for (const CacheType type : kCacheTypes) {
+    Cache cache = make_cache(10, type);
+    const ggml_tensor* v = cache.layer(2).v;
+    std::memset(v->data, 0x7F, ggml_nbytes(v));  // no number in any of the types
+    const CacheSpan span = cache.reserve(3);
+    const CacheSpan other = cache.reserve(5);
+    const ggml_to_float_t to_float = ggml_get_type_traits(v->type)->to_float;
+    for (int slot = span.begin; slot < other.begin + other.size; ++slot) {
+      const char* row = static_cast<const char*>(v->data) + v->nb[1] * static_cast<std::size_t>(slot);
+      std::vector<float> numbers(64);
+      to_float == nullptr ? void(std::memcpy(numbers.data(), row, v->nb[1]))
+                          : to_float(row, numbers.data(), 64);
+      EXPECT_EQ(numbers, std::vector<float>(64)) << type_name(v->type) << ", slot " << slot;
+    }
+    EXPECT_EQ(static_cast<const char*>(v->data)[v->nb[1] * 8], 0x7F) << "the slot behind them is not theirs";
+  }
 }
 
 }  // namespace
