@@ -21,6 +21,7 @@ class Peer {
     if (!model_) throw Error(ErrorCode::kBadFile, "libllama cannot load " + path);
     auto params = llama_context_default_params();
     params.n_ctx = static_cast<std::uint32_t>(n_context);
+    params.n_batch = params.n_ctx;
     params.n_threads = n_threads;
     params.n_threads_batch = n_threads;
     context_.reset(llama_init_from_model(model_.get(), params));
@@ -32,8 +33,8 @@ class Peer {
   void keep(int n_tokens) {
     if (n_tokens == 0)
       llama_memory_clear(llama_get_memory(context_.get()), false);
-    else
-      llama_memory_seq_rm(llama_get_memory(context_.get()), 0, n_tokens, -1);
+    else if (!llama_memory_seq_rm(llama_get_memory(context_.get()), 0, n_tokens, -1))
+      throw Error(ErrorCode::kUnsupported, "libllama cannot take back a part of this model's cache");
   }
 
   /// The sequence goes on with `tokens`; logits of the last one.
