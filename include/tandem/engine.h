@@ -48,13 +48,14 @@ struct EngineOptions {
   CachePrecision cache = CachePrecision::kFloat16;
 };
 
-/// What a pass takes along, which is where the speed comes from (docs/passes.md); none of these changes the
-/// text.
-///   Fuse       source rows ride in the pass of the target rows that see them, or go first in one of their
-///   own Fork       a word's last row is asked under both visibilities at once when the next unit is there,
-///   or one by one ReadAhead  source that has arrived and may not be seen yet rides along
+// What a pass takes along is where the speed comes from (docs/passes.md). None of these changes the text.
+
+/// Source rows ride in the pass of the target rows that see them first, or go before it in one of their own.
 enum class Fuse { kNever, kWhenReady };
+/// When the next unit is there, whether a word goes on and what begins after it are asked in one pass, or one
+/// by one.
 enum class Fork { kNever, kWhenReady };
+/// Source that has arrived and may not be seen yet rides along.
 enum class ReadAhead { kNever, kWhenRoom };
 /// Where the source suffix goes when the last word is known in time (it is a unit of its own when it is not).
 enum class Suffix { kWithLastWord, kOwnUnit };
@@ -210,6 +211,7 @@ class Engine {
   std::vector<std::string> target_languages(const std::string& adapter = "") const;
 
  private:
+  friend class Service;
   explicit Engine(std::unique_ptr<EngineCore> core);
   std::unique_ptr<EngineCore> core_;
 };

@@ -66,11 +66,16 @@ class SessionCore {
   void absorb(const Logits& logits);
   /// What the step came to.
   Progress settle();
-  /// Passes in a row that had no room for the session though it asked.
-  int n_waited() const { return n_waited_; }
+  /// Passes in a row that had no room for the session though it asked, and its head start.
+  int turn() const { return n_waited_ + head_start_; }
+  /// As if it had waited so many passes: how a session with priority comes first without starving the others.
+  void set_head_start(int n_passes) { head_start_ = n_passes; }
 
   void cancel();
   void reset();
+
+  /// Words, and ends of sentences, that were pushed and not looked at yet.
+  std::size_t n_queued_words() const { return queue_.size(); }
 
   const Counters& counters() const { return counters_; }
   std::int64_t memory_bytes() const;
@@ -105,6 +110,7 @@ class SessionCore {
   RowRequest request_;             // of the step under way
   bool has_rows_ = false;          // in the pass under way
   int n_waited_ = 0;
+  int head_start_ = 0;
   int n_sentences_ = 0;
   int n_words_in_sentence_ = 0;      // fed to the sentence under way
   bool is_skipping_ = false;         // the sentence under way failed: its words are passed over

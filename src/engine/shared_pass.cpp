@@ -18,9 +18,7 @@ void SharedPass::step(std::span<SessionCore* const> sessions, std::vector<Progre
 /// Seldom anyone waits, and then the order is the given one.
 void SharedPass::order_by_turn(std::span<SessionCore* const> sessions) {
   turn_.assign(sessions.begin(), sessions.end());
-  const auto waits_longer = [](const SessionCore* a, const SessionCore* b) {
-    return a->n_waited() > b->n_waited();
-  };
+  const auto waits_longer = [](const SessionCore* a, const SessionCore* b) { return a->turn() > b->turn(); };
   // Insertion: stable, in place, and one look at each where nobody waits.
   for (std::size_t i = 1; i < turn_.size(); ++i) {
     const auto here = turn_.begin() + static_cast<std::ptrdiff_t>(i);

@@ -97,7 +97,7 @@ Outcome run_together(int n_sessions, int max_rows) {
     EXPECT_EQ(progress.size(), open.size());
     std::vector<SessionCore*> rest;
     for (std::size_t i = 0; i < open.size(); ++i) {
-      EXPECT_LT(open[i]->n_waited(), n_sessions);
+      EXPECT_LT(open[i]->turn(), n_sessions);
       if (progress[i] == Progress::kMore) rest.push_back(open[i]);
     }
     open = rest;

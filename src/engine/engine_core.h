@@ -1,0 +1,52 @@
+// A loaded model with its one network, and what it takes to open sessions on it. The public faces, Engine and
+// Service, are thin shells around it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/session_core.h"
+#include "engine/shared_pass.h"
+#include "model/adapter.h"
+#include "model/model.h"
+#include "tandem/engine.h"
+
+namespace tandem {
+
+class EngineCore {
+ public:
+  EngineCore(std::shared_ptr<const Model> model, const EngineOptions& options);
+
+  void load_adapter(const std::string& path) { adapters_[path] = model_->load_adapter(path); }
+  std::unique_ptr<SessionCore> open(const SessionOptions& options);
+  std::span<const Progress> step(std::span<Session* const> sessions);
+  SharedPass& shared_pass() { return *shared_pass_; }
+  std::vector<std::string> target_languages(const std::string& adapter) const;
+  std::int64_t session_bytes() const;
+
+ private:
+  std::shared_ptr<const Adapter> find_adapter(const std::string& path) const;
+  const std::optional<StreamMetadata>& metadata_of(const Adapter* adapter) const;
+  PromptTemplate prompt_of(const SessionOptions& options, const std::string& language,
+                           const std::optional<StreamMetadata>& metadata) const;
+  TargetParts target_of(const SessionOptions& options, const std::string& language,
+                        const std::optional<StreamMetadata>& metadata, const Head& head) const;
+  Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
+  CacheSpan reserve(std::span<const TargetParts> targets);
+
+  std::shared_ptr<const Model> model_;
+  EngineOptions options_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<SharedPass> shared_pass_;
+  std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path
+
+  // Of step(); kept for their memory.
+  std::vector<SessionCore*> stepped_;
+  std::vector<Progress> progress_;
+};
+
+}  // namespace tandem
