@@ -27,7 +27,7 @@ std::string table_row(const Contestant& contestant, std::span<const Contestant> 
   const Sample& last = contestant.rounds.back();
   const Spread ms = ms_per_token(contestant);
   const auto n_same = n_same_texts(contestant, contestants);
-  return fmt::format("{:<26} {:>8.3f} {:>17} {:>12.2f} {:>12.2f} {:>9.1f} {:>12.3f} {:>10.2f} {:>9}\n",
+  return fmt::format("{:<28} {:>8.3f} {:>17} {:>12.2f} {:>12.2f} {:>9.1f} {:>12.3f} {:>10.2f} {:>9}\n",
                      contestant.name, ms.median, fmt::format("({:.3f} - {:.3f})", ms.least, ms.most),
                      times(contestant, contestants[0]).median, times(contestant, contestants[1]).median,
                      1e3 / ms.median, last.per_token(last.n_passes), last.per_token(last.n_rows),
@@ -38,7 +38,7 @@ std::string table_row(const Contestant& contestant, std::span<const Contestant> 
 
 std::string to_table(std::span<const Contestant> contestants) {
   std::string table =
-      fmt::format("{:<26} {:>8} {:>17} {:>12} {:>12} {:>9} {:>12} {:>10} {:>9}\n", "", "ms/token",
+      fmt::format("{:<28} {:>8} {:>17} {:>12} {:>12} {:>9} {:>12} {:>10} {:>9}\n", "", "ms/token",
                   "(min - max)", "/ " + contestants[0].key, "/ " + contestants[1].key, "tokens/s",
                   "passes/token", "rows/token", "same text");
   for (const Contestant& contestant : contestants) table += table_row(contestant, contestants);

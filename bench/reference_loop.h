@@ -45,6 +45,10 @@ class ReferenceLoop {
   /// One sentence, given each word's tokens. Throws Error when the cache is full.
   std::string translate(std::span<const std::vector<TokenId>> words);
 
+  /// Offline, and told how much: the whole source and the target's prefix in one pass, then token by token,
+  /// whatever they are. For models that would write much more or less offline than they do streaming.
+  void write_offline(std::span<const std::vector<TokenId>> words, int n_tokens);
+
   /// Since the beginning: passes over the weights, their rows, and target tokens with ends.
   std::int64_t n_passes() const { return n_passes_; }
   std::int64_t n_rows() const { return n_rows_; }
@@ -57,6 +61,8 @@ class ReferenceLoop {
   bool is_all_read() const { return units_read_ == units_.n_units(); }
 
   void read_to(int n_units);
+  void place_source(int n_units);
+  void place_target(std::span<const TokenId> tokens);
   std::optional<TokenId> write(std::span<const TokenId> tokens, Choice choice);
   std::optional<TokenId> write_after(TokenId last);
   void accept(TokenId token);

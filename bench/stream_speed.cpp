@@ -1,6 +1,7 @@
 // What streaming costs, beside everything that it can be set against, in one run on one file:
 //
-//   tandem offline       k = inf: the whole source, then the target. The yardstick
+//   tandem offline       k = inf: the whole source, then the target. The yardstick. With --force-lengths it
+//                        writes as many tokens as streaming does, whatever they are
 //   tandem streaming     at k, the whole source pushed first; then with each switch off by itself, with all
 //                        off, and with the source pushed word by word
 //   reference loop       the paper's decoding loop on Tandem's own network (reference_loop.h)
@@ -46,6 +47,7 @@ struct Arguments {
   int n_slots = 2048;
   int target_rows_base = 48;
   int target_rows_per_source_row = 3;
+  bool forces_lengths = false;
   bool is_json = false;
 };
 
@@ -210,9 +212,14 @@ class Bench {
   }
 
   void compare(const Part& part, std::span<const Words> lines) {
-    const auto peer_lines = peer_.lines_of(lines, tandem_.steps(streaming(), lines));
+    const auto steps = tandem_.steps(streaming(), lines);
+    const auto peer_lines = peer_.lines_of(lines, steps);
     std::vector<Contestant> contestants;
-    contestants.push_back(tandem("offline", "tandem offline", tandem_.options(kUnlimited), lines));
+    if (arguments_.forces_lengths)
+      contestants.push_back(
+          {"offline", "tandem offline, as long", [&] { return run_offline(lines, steps); }});
+    else
+      contestants.push_back(tandem("offline", "tandem offline", tandem_.options(kUnlimited), lines));
     contestants.push_back(tandem("streaming", "tandem streaming", streaming(), lines));
     if (part.n_words == 0) add_switches(contestants, lines);
     contestants.push_back({"reference", "reference loop", [&] { return run_reference(lines); }});
@@ -231,27 +238,46 @@ class Bench {
   void add_switches(std::vector<Contestant>& contestants, std::span<const Words> lines) {
     auto options = streaming();
     options.fuse = Fuse::kNever;
-    contestants.push_back(tandem("no_fuse", "  without fuse", options, lines));
+    contestants.push_back(tandem("no_fuse", "streaming without fuse", options, lines));
     options = streaming();
     options.fork = Fork::kNever;
-    contestants.push_back(tandem("no_fork", "  without fork", options, lines));
+    contestants.push_back(tandem("no_fork", "streaming without fork", options, lines));
     options = streaming();
     options.read_ahead = ReadAhead::kNever;
-    contestants.push_back(tandem("no_read_ahead", "  without read-ahead", options, lines));
+    contestants.push_back(tandem("no_read_ahead", "streaming without read-ahead", options, lines));
     options.fuse = Fuse::kNever;
     options.fork = Fork::kNever;
-    contestants.push_back(tandem("all_off", "  with none of them", options, lines));
-    contestants.push_back(tandem("word_by_word", "  word by word", streaming(), lines, Arrival::kWordByWord));
+    contestants.push_back(tandem("all_off", "streaming without any", options, lines));
+    contestants.push_back(
+        tandem("word_by_word", "streaming word by word", streaming(), lines, Arrival::kWordByWord));
   }
 
   Sample run_reference(std::span<const Words> lines) {
+    return count_reference([&](Sample& sample) {
+      for (const Words& line : lines)
+        sample.texts.push_back(reference_.translate(tokenize_words(setup_, line)));
+    });
+  }
+
+  /// As many tokens of each line as streaming writes.
+  Sample run_offline(std::span<const Words> lines, std::span<const std::vector<PeerStep>> steps) {
+    return count_reference([&](Sample&) {
+      for (std::size_t i = 0; i < lines.size(); ++i) {
+        int n_tokens = 0;
+        for (const PeerStep& step : steps[i]) n_tokens += step.n_tokens;
+        reference_.write_offline(tokenize_words(setup_, lines[i]), n_tokens);
+      }
+    });
+  }
+
+  template <typename Work>
+  Sample count_reference(Work work) {
     Sample sample;
     const auto n_passes = reference_.n_passes();
     const auto n_rows = reference_.n_rows();
     const auto n_tokens = reference_.n_tokens();
     const auto start = Clock::now();
-    for (const Words& line : lines)
-      sample.texts.push_back(reference_.translate(tokenize_words(setup_, line)));
+    work(sample);
     sample.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     sample.n_passes = reference_.n_passes() - n_passes;
     sample.n_rows = reference_.n_rows() - n_rows;
@@ -339,6 +365,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
   number("--slots", arguments.n_slots, "Rows that a line and its target may have", 64);
   number("--target-rows-base", arguments.target_rows_base, "As in SessionOptions", 0);
   number("--target-rows-per-source-row", arguments.target_rows_per_source_row, "As in SessionOptions", 0);
+  app.add_flag("--force-lengths", arguments.forces_lengths,
+               "Offline too, write as many tokens of each line as streaming does (for stock models)");
   app.add_flag("--json", arguments.is_json, "An object per contestant instead of tables");
 }
 
