@@ -47,6 +47,7 @@ struct Arguments {
   int n_slots = 2048;
   int target_rows_base = 48;
   int target_rows_per_source_row = 3;
+  std::vector<std::string> only;
   bool forces_lengths = false;
   bool is_json = false;
 };
@@ -231,8 +232,20 @@ class Bench {
     contestants.push_back(
         {"interleaved", "libllama, interleaved", [&] { return peer_.interleave(peer_lines); }});
     contestants.push_back({"generation", "libllama, generation", [&] { return peer_.generate(peer_lines); }});
+    keep_chosen(contestants);
     take_turns(contestants, arguments_.n_rounds);
     show(part, contestants);
+  }
+
+  /// Of --only; the two that all are set against stay.
+  void keep_chosen(std::vector<Contestant>& contestants) const {
+    const auto is_left_out = [&](const Contestant& contestant) {
+      return std::find(arguments_.only.begin(), arguments_.only.end(), contestant.key) ==
+             arguments_.only.end();
+    };
+    if (!arguments_.only.empty())
+      contestants.erase(std::remove_if(contestants.begin() + 2, contestants.end(), is_left_out),
+                        contestants.end());
   }
 
   void add_switches(std::vector<Contestant>& contestants, std::span<const Words> lines) {
@@ -365,6 +378,10 @@ void add_options(CLI::App& app, Arguments& arguments) {
   number("--slots", arguments.n_slots, "Rows that a line and its target may have", 64);
   number("--target-rows-base", arguments.target_rows_base, "As in SessionOptions", 0);
   number("--target-rows-per-source-row", arguments.target_rows_per_source_row, "As in SessionOptions", 0);
+  app.add_option("--only", arguments.only,
+                 "Contestants beside offline and streaming, by their keys in --json")
+      ->delimiter(',')
+      ->type_name("KEY,...");
   app.add_flag("--force-lengths", arguments.forces_lengths,
                "Offline too, write as many tokens of each line as streaming does (for stock models)");
   app.add_flag("--json", arguments.is_json, "An object per contestant instead of tables");
