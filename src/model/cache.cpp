@@ -33,33 +33,48 @@ CacheSpan Cache::reserve(int n_slots) {
   if (n_slots < 1) return {};
   int begin = 0;
   auto next = spans_.begin();
-  for (; next != spans_.end() && next->begin - begin < n_slots; ++next) begin = next->begin + next->size;
+  for (; next != spans_.end() && next->span.begin - begin < n_slots; ++next)
+    begin = next->span.begin + next->span.size;
   if (next == spans_.end() && n_slots_ - begin < n_slots) return {};
   const CacheSpan span{begin, n_slots};
-  spans_.insert(next, span);
-  clear(span);
+  spans_.insert(next, {span});
   return span;
 }
 
 void Cache::release(CacheSpan span) {
   TANDEM_CHECK(is_reserved(span));
-  std::erase_if(spans_, [&](const CacheSpan& other) { return other.begin == span.begin; });
+  std::erase_if(spans_, [&](const Reserved& other) { return other.span.begin == span.begin; });
 }
 
 bool Cache::is_reserved(CacheSpan span) const {
-  return std::any_of(spans_.begin(), spans_.end(), [&](const CacheSpan& other) {
-    return other.begin == span.begin && other.size == span.size;
-  });
+  const auto found = find(span);
+  return found != spans_.end();
 }
 
-void Cache::clear(CacheSpan span) {
+std::vector<Cache::Reserved>::const_iterator Cache::find(CacheSpan span) const {
+  const auto at = std::lower_bound(spans_.begin(), spans_.end(), span.begin,
+                                   [](const Reserved& other, int begin) { return other.span.begin < begin; });
+  const bool is_it = at != spans_.end() && at->span.begin == span.begin && at->span.size == span.size;
+  return is_it ? at : spans_.end();
+}
+
+void Cache::prepare(CacheSpan span, int n_slots) {
+  const auto found = find(span);
+  TANDEM_CHECK(found != spans_.end() && n_slots <= span.size);
+  Reserved& reserved = spans_[static_cast<std::size_t>(found - spans_.begin())];
+  if (n_slots <= reserved.n_prepared) return;
+  clear({span.begin + reserved.n_prepared, n_slots - reserved.n_prepared});
+  reserved.n_prepared = n_slots;
+}
+
+void Cache::clear(CacheSpan slots) {
   // A hidden row weighs nothing, but nothing times infinity is not a number: what memory or a former owner
   // left here must be finite. Zero bytes are zeros in every type (a block's scale is 0).
   for (const Layer& layer : layers_) {
     for (ggml_tensor* tensor : {layer.k, layer.v}) {
       const std::size_t row = tensor->nb[1];
-      ggml_backend_tensor_memset(tensor, 0, row * static_cast<std::size_t>(span.begin),
-                                 row * static_cast<std::size_t>(span.size));
+      ggml_backend_tensor_memset(tensor, 0, row * static_cast<std::size_t>(slots.begin),
+                                 row * static_cast<std::size_t>(slots.size));
     }
   }
 }

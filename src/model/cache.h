@@ -34,21 +34,30 @@ class Cache {
   /// Over all layers.
   std::size_t bytes_per_slot() const { return bytes_per_slot_; }
 
-  /// A cleared span, or an empty one (size 0) when no gap is long enough.
+  /// A span, or an empty one (size 0) when no gap is long enough. Its memory is not touched before prepare():
+  /// a session that is open and idle takes address space, and no pages.
   [[nodiscard]] CacheSpan reserve(int n_slots);
+  /// The first `n_slots` slots of a reserved span are going to be read: those that this was not asked for
+  /// since reserve() become zeros.
+  void prepare(CacheSpan span, int n_slots);
   /// Needs a span that reserve() returned.
   void release(CacheSpan span);
   bool is_reserved(CacheSpan span) const;
 
  private:
-  void clear(CacheSpan span);
+  struct Reserved {
+    CacheSpan span;
+    int n_prepared = 0;  // slots from its begin on that hold numbers
+  };
+  std::vector<Reserved>::const_iterator find(CacheSpan span) const;
+  void clear(CacheSpan slots);
 
   int n_slots_;
   std::size_t bytes_per_slot_;
   ggml_context_ptr context_;
   ggml_backend_buffer_ptr buffer_;
   std::vector<Layer> layers_;
-  std::vector<CacheSpan> spans_;  // reserved, ascending
+  std::vector<Reserved> spans_;  // ascending
 };
 
 }  // namespace tandem

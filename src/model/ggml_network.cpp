@@ -66,6 +66,8 @@ Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
   PassShape shape = shape_of();
   if (shape.n_rows == 0) return {};
   prepare_graph(std::move(shape));
+  for (std::size_t i = 0; i < order_.size(); ++i)
+    cache_.prepare(order_[i]->span, graph_->shape().sessions[i].n_keys);
   set_rows();
   set_masks();
   if (ggml_backend_graph_compute(backend_.get(), graph_->graph()) != GGML_STATUS_SUCCESS) {

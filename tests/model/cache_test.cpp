@@ -70,22 +70,43 @@ TEST(Cache, TakesWhatItSays) {
   }
 }
 
-TEST(Cache, SpansBeginAsZeros) {
+/// Whether slots of the last layer's V hold zeros.
+std::vector<bool> zeros_of(const Cache& cache, int n_slots) {
+  const ggml_tensor* v = cache.layer(2).v;
+  const ggml_to_float_t to_float = ggml_get_type_traits(v->type)->to_float;
+  std::vector<bool> are_zeros;
+  for (int slot = 0; slot < n_slots; ++slot) {
+    const char* row = static_cast<const char*>(v->data) + v->nb[1] * static_cast<std::size_t>(slot);
+    std::vector<float> numbers(64);
+    to_float == nullptr ? void(std::memcpy(numbers.data(), row, v->nb[1]))
+                        : to_float(row, numbers.data(), 64);
+    are_zeros.push_back(numbers == std::vector<float>(64));
+  }
+  return are_zeros;
+}
+
+TEST(Cache, SlotsAreZerosFromWhenTheyAreReadAndUntouchedBefore) {
+  using Zeros = std::vector<bool>;
   for (const CacheType type : kCacheTypes) {
     Cache cache = make_cache(10, type);
     const ggml_tensor* v = cache.layer(2).v;
     std::memset(v->data, 0x7F, ggml_nbytes(v));  // no number in any of the types
     const CacheSpan span = cache.reserve(3);
     const CacheSpan other = cache.reserve(5);
-    const ggml_to_float_t to_float = ggml_get_type_traits(v->type)->to_float;
-    for (int slot = span.begin; slot < other.begin + other.size; ++slot) {
-      const char* row = static_cast<const char*>(v->data) + v->nb[1] * static_cast<std::size_t>(slot);
-      std::vector<float> numbers(64);
-      to_float == nullptr ? void(std::memcpy(numbers.data(), row, v->nb[1]))
-                          : to_float(row, numbers.data(), 64);
-      EXPECT_EQ(numbers, std::vector<float>(64)) << type_name(v->type) << ", slot " << slot;
-    }
-    EXPECT_EQ(static_cast<const char*>(v->data)[v->nb[1] * 8], 0x7F) << "the slot behind them is not theirs";
+    EXPECT_EQ(zeros_of(cache, 10), Zeros(10, false))
+        << type_name(v->type) << ": an idle session costs no pages";
+    cache.prepare(other, 2);
+    EXPECT_EQ(zeros_of(cache, 10), (Zeros{0, 0, 0, 1, 1, 0, 0, 0, 0, 0})) << type_name(v->type);
+    std::memset(static_cast<char*>(v->data) + v->nb[1] * 3, 0x11, v->nb[1]);  // a row is written
+    cache.prepare(other, 4);
+    cache.prepare(other, 1);
+    cache.prepare(span, 3);
+    EXPECT_EQ(zeros_of(cache, 10), (Zeros{1, 1, 1, 0, 1, 1, 1, 0, 0, 0}))
+        << "a row stays, slots behind it come";
+    cache.release(other);
+    EXPECT_EQ(cache.reserve(5).begin, other.begin);
+    cache.prepare(other, 1);
+    EXPECT_TRUE(zeros_of(cache, 10)[3]) << "what a former owner left is nobody's to see";
   }
 }
 
