@@ -89,7 +89,8 @@ struct SessionsFigures {
   std::int64_t n_sentences = 0;  // of all rounds
   std::int64_t n_words = 0;
   double seconds = 0;
-  std::optional<Spread> words_per_second, p50_commit_ms, p99_commit_ms, p50_lag_ms, p99_lag_ms;
+  std::optional<Spread> words_per_second, tokens_per_second, p50_commit_ms, p99_commit_ms, p50_lag_ms,
+      p99_lag_ms;
   std::optional<Spread> passes_per_token, rows_per_pass;
   std::int64_t bytes_per_session = 0;
 };
@@ -109,6 +110,7 @@ SessionsFigures figures_of(int n_sessions, const std::vector<LoadResult>& rounds
     });
   };
   figures.words_per_second = over(rounds, [](const auto& r) { return ratio(r.n_words, r.seconds); });
+  figures.tokens_per_second = over(rounds, [](const auto& r) { return ratio(r.n_tokens, r.seconds); });
   figures.p50_commit_ms = percentile_ms(&LoadResult::commit_seconds, 50);
   figures.p99_commit_ms = percentile_ms(&LoadResult::commit_seconds, 99);
   figures.p50_lag_ms = percentile_ms(&LoadResult::lag_seconds, 50);
@@ -148,6 +150,7 @@ boost::json::object to_json(const SessionsArguments& arguments, const std::strin
   object["words"] = figures.n_words;
   object["seconds"] = figures.seconds;
   add_spread(object, "words_per_second", figures.words_per_second);
+  add_spread(object, "tokens_per_second", figures.tokens_per_second);
   add_spread(object, "p50_commit_ms", figures.p50_commit_ms);
   add_spread(object, "p99_commit_ms", figures.p99_commit_ms);
   if (arguments.pace > 0) {

@@ -41,8 +41,8 @@ TEST(BenchSessions, JsonHasExactlyTheKeysOfTheContract) {
   ASSERT_EQ(lines.size(), 2u);
   std::vector<std::string> keys = {"model",  "to",        "k",     "pace",   "sessions",
                                    "rounds", "sentences", "words", "seconds"};
-  for (const char* name :
-       {"words_per_second", "p50_commit_ms", "p99_commit_ms", "passes_per_token", "rows_per_pass"}) {
+  for (const char* name : {"words_per_second", "tokens_per_second", "p50_commit_ms", "p99_commit_ms",
+                           "passes_per_token", "rows_per_pass"}) {
     for (const char* part : {"", "_min", "_max"}) keys.push_back(std::string(name) + part);
   }
   keys.emplace_back("bytes_per_session");
@@ -58,6 +58,7 @@ TEST(BenchSessions, JsonHasExactlyTheKeysOfTheContract) {
     EXPECT_GT(number(row, "p50_commit_ms"), 0);
     EXPECT_GE(number(row, "p99_commit_ms"), number(row, "p50_commit_ms"));
     EXPECT_GT(number(row, "words_per_second_min"), 0);
+    EXPECT_GT(number(row, "tokens_per_second"), number(row, "words_per_second"));  // each sentence has an end
     EXPECT_LE(number(row, "words_per_second_min"), number(row, "words_per_second"));
     EXPECT_LE(number(row, "words_per_second"), number(row, "words_per_second_max"));
     // f16 K and V of 256 slots, 2 layers, 2 heads of 64, and less than 1 MiB beside them.
