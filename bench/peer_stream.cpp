@@ -32,7 +32,7 @@ PeerStream::PeerStream(const StreamSetup& setup, int n_threads, int n_slots)
       peer_(setup.model->path(), n_threads, n_slots) {}
 
 std::vector<PeerLine> PeerStream::lines_of(std::span<const Words> lines,
-                                           std::span<const std::vector<PeerStep>> steps) const {
+                                           std::span<const std::vector<Step>> steps) const {
   std::vector<PeerLine> result;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     PeerLine& line = result.emplace_back();
@@ -76,7 +76,7 @@ Sample PeerStream::reencode(std::span<const PeerLine> lines, Reuse reuse) {
   for (const PeerLine& line : lines) {
     std::vector<llama_token> cached;  // as far as the next prompt may have it too
     std::vector<llama_token> written;
-    for (const PeerStep& step : line.steps) {
+    for (const Step& step : line.steps) {
       auto source = source_of(line, 0, step.n_words);
       const auto n_kept = static_cast<std::size_t>(
           std::mismatch(cached.begin(), cached.end(), source.begin(), source.end()).first - cached.begin());
@@ -99,7 +99,7 @@ Sample PeerStream::interleave(std::span<const PeerLine> lines) {
     peer_.keep(0);
     std::vector<llama_token> tokens;
     int n_words = 0;
-    for (const PeerStep& step : line.steps) {
+    for (const Step& step : line.steps) {
       append(tokens, source_of(line, n_words, step.n_words));
       if (n_words == 0) append(tokens, prompt_.target_prefix);
       n_words = step.n_words;
@@ -119,7 +119,7 @@ Sample PeerStream::generate(std::span<const PeerLine> lines) {
     Sample unmeasured;
     std::vector<llama_token> token = {decode(prompt, unmeasured)};
     const auto start = Clock::now();
-    for (const PeerStep& step : line.steps) {
+    for (const Step& step : line.steps) {
       for (int i = 0; i < step.n_tokens; ++i) token[0] = decode(token, sample);
       sample.n_tokens += step.n_tokens;
     }

@@ -9,19 +9,14 @@
 #include "bench/contest.h"
 #include "bench/peer.h"
 #include "bench/stream_setup.h"
+#include "bench/tandem_stream.h"
 
 namespace tandem::bench {
-
-/// One READ and what was written after it.
-struct PeerStep {
-  int n_words = 0;  // read by then
-  int n_tokens = 0;
-};
 
 /// A line as libllama reads it.
 struct PeerLine {
   std::vector<std::vector<llama_token>> words;
-  std::vector<PeerStep> steps;  // each writes at least one token; the last has read all words
+  std::vector<Step> steps;  // each writes at least one token; the last has read all words
 };
 
 struct PeerPrompt {
@@ -38,7 +33,7 @@ class PeerStream {
 
   /// Tokenises the lines; `steps` are those of each.
   std::vector<PeerLine> lines_of(std::span<const Words> lines,
-                                 std::span<const std::vector<PeerStep>> steps) const;
+                                 std::span<const std::vector<Step>> steps) const;
 
   /// At each READ the prompt is made anew: source so far, then target so far. Evaluated as a whole, or from
   /// the first token on that differs from the prompt before it: that is the first new word, as the target

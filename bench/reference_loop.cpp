@@ -6,21 +6,22 @@
 
 namespace tandem::bench {
 
-ReferenceLoop::ReferenceLoop(const StreamSetup& setup, const ReferenceOptions& options)
+ReferenceLoop::ReferenceLoop(const StreamSetup& setup, Network& network, const ReferenceOptions& options)
     : setup_(setup),
       options_(options),
       wait_k_(options.k),
       sampler_(setup.model->vocabulary()->pieces(), setup.prompt.end, setup.head().ids),
-      network_(setup.model->make_network({.n_threads = options.n_threads,
-                                          .n_slots = options.n_slots,
-                                          .max_rows_per_pass = options.n_slots,
-                                          .cache_type = CacheType::kF16})),
+      network_(network),
       timeline_(setup.target_start, options.n_slots),
       words_(setup.model->vocabulary()->pieces(), WordUnit::kSpaced),
-      repetition_(setup.no_repeat_ngram),
+      repetition_(0),
       detokenizer_(*setup.model->vocabulary()) {
-  session_.span = network_->reserve(options.n_slots);
+  session_.span = network_.reserve(options.n_slots);
   session_.adapter = setup.adapter;
+}
+
+ReferenceLoop::~ReferenceLoop() {
+  network_.release(session_.span);
 }
 
 std::string ReferenceLoop::translate(std::span<const std::vector<TokenId>> words) {
@@ -49,7 +50,7 @@ void ReferenceLoop::begin(std::span<const std::vector<TokenId>> words) {
   units_.add_suffix(static_cast<int>(prompt.source_suffix.size()), setup_.end_marker);
   units_read_ = 0;
   words_ = WordTracker(setup_.model->vocabulary()->pieces(), WordUnit::kSpaced);
-  repetition_ = RepetitionBlock(setup_.no_repeat_ngram);
+  repetition_ = RepetitionBlock(options_.no_repeat_ngram);
   detokenizer_.finish();
   text_.clear();
   n_target_tokens_ = 0;
@@ -59,38 +60,15 @@ int ReferenceLoop::units_for(int word) const {
   return std::max(units_read_, wait_k_.units_for_word(word, units_.n_units()));
 }
 
-void ReferenceLoop::write_offline(std::span<const std::vector<TokenId>> words, int n_tokens) {
-  begin(words);
-  place_source(units_.n_units());
-  place_target(setup_.prompt.target_prefix);
-  auto next = best(evaluate().row(0), Choice::kAny);
-  for (int i = 1; i < n_tokens; ++i) {
-    accept(next);
-    next = best(feed(std::span(&next, 1)), Choice::kAny);
-  }
-  ++n_tokens_;
-}
-
 /// The source's rows up to there, in one pass: k words at first, then a word each time.
 void ReferenceLoop::read_to(int n_units) {
-  place_source(n_units);
-  if (!session_.rows.empty()) (void)evaluate();
-}
-
-void ReferenceLoop::place_source(int n_units) {
   units_read_ = n_units;
   session_.rows.clear();
   while (timeline_.n_source_rows() < visible()) {
     const TokenId token = source_[static_cast<std::size_t>(timeline_.n_source_rows())];
     session_.rows.push_back({.token = token, .place = timeline_.add_source_row()});
   }
-}
-
-void ReferenceLoop::place_target(std::span<const TokenId> tokens) {
-  for (const TokenId token : tokens) {
-    session_.rows.push_back({.token = token, .place = timeline_.add_target_row(visible(), RowKind::kKept)});
-  }
-  session_.rows.back().wants_logits = true;
+  if (!session_.rows.empty()) (void)evaluate();
 }
 
 /// The token that follows; none at the end. An end before the source's READs on and asks again.
@@ -135,7 +113,10 @@ void ReferenceLoop::accept(TokenId token) {
 /// A pass of target rows that see what was read; logits of the last one.
 std::span<const float> ReferenceLoop::feed(std::span<const TokenId> tokens) {
   session_.rows.clear();
-  place_target(tokens);
+  for (const TokenId token : tokens) {
+    session_.rows.push_back({.token = token, .place = timeline_.add_target_row(visible(), RowKind::kKept)});
+  }
+  session_.rows.back().wants_logits = true;
   return evaluate().row(0);
 }
 
@@ -149,7 +130,7 @@ Logits ReferenceLoop::evaluate() {
   ++n_passes_;
   n_rows_ += std::ssize(session_.rows);
   session_.cached = timeline_.rows();
-  return network_->evaluate(std::span(&session_, 1));
+  return network_.evaluate(std::span(&session_, 1));
 }
 
 TokenId ReferenceLoop::best(std::span<const float> logits, Choice choice) const {

@@ -15,7 +15,6 @@
 // this changes the number of passes per word.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,23 +30,22 @@ namespace tandem::bench {
 
 struct ReferenceOptions {
   int k = 3;
-  int n_threads = 1;
   int n_slots = 1024;
+  int no_repeat_ngram = 0;
   int target_rows_base = 48;  // a target's most tokens, as in SessionOptions
   int target_rows_per_source_row = 3;
 };
 
 class ReferenceLoop {
  public:
-  /// The setup must outlive the loop.
-  ReferenceLoop(const StreamSetup& setup, const ReferenceOptions& options);
+  /// Setup and network must outlive the loop, which takes a span of `n_slots` for itself.
+  ReferenceLoop(const StreamSetup& setup, Network& network, const ReferenceOptions& options);
+  ReferenceLoop(const ReferenceLoop&) = delete;
+  ReferenceLoop& operator=(const ReferenceLoop&) = delete;
+  ~ReferenceLoop();
 
   /// One sentence, given each word's tokens. Throws Error when the cache is full.
   std::string translate(std::span<const std::vector<TokenId>> words);
-
-  /// Offline, and told how much: the whole source and the target's prefix in one pass, then token by token,
-  /// whatever they are. For models that would write much more or less offline than they do streaming.
-  void write_offline(std::span<const std::vector<TokenId>> words, int n_tokens);
 
   /// Since the beginning: passes over the weights, their rows, and target tokens with ends.
   std::int64_t n_passes() const { return n_passes_; }
@@ -61,8 +59,6 @@ class ReferenceLoop {
   bool is_all_read() const { return units_read_ == units_.n_units(); }
 
   void read_to(int n_units);
-  void place_source(int n_units);
-  void place_target(std::span<const TokenId> tokens);
   std::optional<TokenId> write(std::span<const TokenId> tokens, Choice choice);
   std::optional<TokenId> write_after(TokenId last);
   void accept(TokenId token);
@@ -77,7 +73,7 @@ class ReferenceLoop {
   ReferenceOptions options_;
   WaitK wait_k_;
   Sampler sampler_;
-  std::unique_ptr<Network> network_;
+  Network& network_;
   Timeline timeline_;
   SessionRows session_;
 

@@ -1,7 +1,6 @@
 // What streaming costs, beside everything that it can be set against, in one run on one file:
 //
-//   tandem offline       k = inf: the whole source, then the target. The yardstick. With --force-lengths it
-//                        writes as many tokens as streaming does, whatever they are
+//   tandem offline       k = inf: the whole source, then the target. The yardstick
 //   tandem streaming     at k, the whole source pushed first; then with each switch off by itself, with all
 //                        off, and with the source pushed word by word
 //   reference loop       the paper's decoding loop on Tandem's own network (reference_loop.h)
@@ -9,7 +8,8 @@
 //   (peer_stream.h)
 //
 // Then, if asked for: one source with two targets beside one target, and the same contest by the source's
-// length. Figures are per target token (text tokens and ends), ratios are taken round by round (contest.h).
+// length. What is written is what the model says, or a text that is dictated to all (dictation.h). Figures
+// are per target token (text tokens and ends), ratios are taken round by round (contest.h).
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -25,6 +25,7 @@
 #include "bench/peer_stream.h"
 #include "bench/reference_loop.h"
 #include "bench/stream_setup.h"
+#include "bench/tandem_stream.h"
 #include "tandem/engine.h"
 
 namespace tandem::bench {
@@ -38,6 +39,7 @@ struct Arguments {
   std::string input;
   std::string to = "de";
   std::string second;
+  std::string target;
   int k = 3;
   int n_threads = 2;
   int n_rounds = 7;
@@ -48,7 +50,7 @@ struct Arguments {
   int target_rows_base = 48;
   int target_rows_per_source_row = 3;
   std::vector<std::string> only;
-  bool forces_lengths = false;
+  bool dictates = false;
   bool is_json = false;
 };
 
@@ -57,9 +59,9 @@ Words words_of(const std::string& line) {
   return {std::istream_iterator<std::string>(in), {}};
 }
 
-std::vector<Words> read_lines(const std::string& path) {
+std::vector<Words> read_lines(const std::string& option, const std::string& path) {
   std::ifstream in(path);
-  if (!in) throw Error(ErrorCode::kNotFound, "--input: expected a file, found none at " + path);
+  if (!in) throw Error(ErrorCode::kNotFound, option + ": expected a file, found none at " + path);
   std::vector<Words> lines;
   for (std::string line; std::getline(in, line);) {
     if (auto words = words_of(line); !words.empty()) lines.push_back(std::move(words));
@@ -84,93 +86,6 @@ std::vector<Words> lines_of_length(const std::vector<Words>& text, int n_words, 
   }
 }
 
-enum class Arrival { kAtOnce, kWordByWord };
-
-class Tandem {
- public:
-  explicit Tandem(const Arguments& arguments)
-      : arguments_(arguments),
-        engine_(Engine::load(arguments.model,
-                             {.n_threads = arguments.n_threads, .session_slots = arguments.n_slots})) {
-    if (!arguments.adapter.empty()) engine_.load_adapter(arguments.adapter);
-  }
-
-  SessionOptions options(int k) const {
-    SessionOptions options;
-    options.target_languages = {arguments_.to};
-    options.adapter = arguments_.adapter;
-    options.k = k;
-    options.target_rows_base = arguments_.target_rows_base;
-    options.target_rows_per_source_row = arguments_.target_rows_per_source_row;
-    return options;
-  }
-
-  Sample run(const SessionOptions& options, std::span<const Words> lines,
-             Arrival arrival = Arrival::kAtOnce) {
-    Sample sample;
-    const auto events = translate(options, lines, arrival, sample);
-    for (const auto& line : events) {
-      std::string& text = sample.texts.emplace_back();
-      for (const Event& event : line) text += event.kind == EventKind::kCommit ? event.text : "";
-    }
-    return sample;
-  }
-
-  /// What was written after each READ of each line.
-  std::vector<std::vector<PeerStep>> steps(const SessionOptions& options, std::span<const Words> lines) {
-    std::vector<std::vector<PeerStep>> steps;
-    Sample unused;
-    for (const auto& line : translate(options, lines, Arrival::kAtOnce, unused))
-      steps.push_back(steps_of(line));
-    return steps;
-  }
-
- private:
-  using LineEvents = std::vector<Event>;
-
-  std::vector<LineEvents> translate(const SessionOptions& options, std::span<const Words> lines,
-                                    Arrival arrival, Sample& sample) {
-    std::vector<LineEvents> events;
-    const auto start = Clock::now();
-    Session session = engine_.open(options);
-    const auto work = [&session] {
-      while (session.step() == Progress::kMore) {
-      }
-    };
-    for (const Words& words : lines) {
-      for (std::size_t i = 0; i < words.size(); ++i) {
-        (void)session.push_word(words[i], i + 1 == words.size() ? Last::kYes : Last::kNo);
-        if (arrival == Arrival::kWordByWord) work();
-      }
-      work();
-      events.push_back(session.poll());
-      for (const Event& event : events.back()) {
-        if (event.kind == EventKind::kFailed) throw Error(ErrorCode::kInternal, "tandem: " + event.text);
-      }
-    }
-    sample.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    sample.n_tokens = session.counters().target_tokens;
-    sample.n_passes = session.counters().passes;
-    sample.n_rows = session.counters().rows;
-    return events;
-  }
-
-  static std::vector<PeerStep> steps_of(const LineEvents& events) {
-    std::vector<PeerStep> steps;
-    int n_words = 0;
-    for (const Event& event : events) {
-      if (event.kind == EventKind::kRead) n_words = event.delay_words;
-      if (event.kind != EventKind::kWrite && event.kind != EventKind::kSentence) continue;
-      if (steps.empty() || n_words > steps.back().n_words) steps.push_back({.n_words = n_words});
-      ++steps.back().n_tokens;
-    }
-    return steps;
-  }
-
-  const Arguments& arguments_;
-  Engine engine_;
-};
-
 /// What a contest is about, for the reader.
 struct Part {
   std::string key;
@@ -182,59 +97,83 @@ class Bench {
  public:
   explicit Bench(const Arguments& arguments)
       : arguments_(arguments),
-        text_(read_lines(arguments.input)),
+        lines_(read_lines("--input", arguments.input)),
         setup_(make_stream_setup(arguments.model, arguments.adapter, arguments.to)),
-        tandem_(arguments),
-        reference_(setup_, {.k = arguments.k,
-                            .n_threads = arguments.n_threads,
-                            .n_slots = arguments.n_slots,
-                            .target_rows_base = arguments.target_rows_base,
-                            .target_rows_per_source_row = arguments.target_rows_per_source_row}),
-        peer_(setup_, arguments.n_threads, arguments.n_slots) {}
+        engine_(Engine::load(arguments.model,
+                             {.n_threads = arguments.n_threads, .session_slots = arguments.n_slots})),
+        network_(setup_.model->make_network(
+            {.n_threads = arguments.n_threads, .n_slots = arguments.n_slots, .cache_type = CacheType::kF16})),
+        dictating_(*network_, setup_),
+        tandem_(engine_, setup_, dictating_, arguments.n_slots),
+        peer_(setup_, arguments.n_threads, arguments.n_slots) {
+    if (!arguments.adapter.empty()) engine_.load_adapter(arguments.adapter);
+    if (arguments.target.empty()) return;
+    targets_ = read_lines("--target", arguments.target);
+    if (targets_.size() == lines_.size()) return;
+    throw Error(ErrorCode::kInvalidArgument,
+                fmt::format("--target: expected a line for each of the input's {}, got {}", lines_.size(),
+                            targets_.size()));
+  }
 
   void run() {
-    const std::vector<Words> lines(
-        text_.begin(), text_.begin() + std::min<std::ptrdiff_t>(std::ssize(text_), arguments_.n_lines));
-    if (!lines.empty()) compare({"text", fmt::format("{} lines", lines.size())}, lines);
-    if (!lines.empty() && !arguments_.second.empty()) compare_targets(lines);
+    const auto n_lines = std::min(lines_.size(), static_cast<std::size_t>(arguments_.n_lines));
+    if (n_lines > 0) {
+      Text text{.lines = std::span(lines_).first(n_lines)};
+      if (!arguments_.second.empty()) compare_targets(text);
+      std::vector<std::vector<TokenId>> targets;
+      if (arguments_.dictates) targets = tokenize_targets(setup_, std::span(targets_).first(n_lines));
+      text.targets = targets;
+      compare({"text", fmt::format("{} lines", n_lines)}, text);
+    }
     for (const int n_words : arguments_.lengths) {
-      const auto long_lines = lines_of_length(text_, n_words, arguments_.length_words);
-      compare({"length", fmt::format("{} lines of {} words", long_lines.size(), n_words), n_words},
-              long_lines);
+      const auto lines = lines_of_length(lines_, n_words, arguments_.length_words);
+      const auto targets =
+          tokenize_targets(setup_, lines_of_length(targets_, n_words, arguments_.length_words));
+      compare({"length", fmt::format("{} lines of {} words", lines.size(), n_words), n_words},
+              {lines, targets});
     }
   }
 
  private:
-  SessionOptions streaming() const { return tandem_.options(arguments_.k); }
+  SessionOptions options(int k) const {
+    SessionOptions options;
+    options.target_languages = {arguments_.to};
+    options.adapter = arguments_.adapter;
+    options.k = k;
+    options.target_rows_base = arguments_.target_rows_base;
+    options.target_rows_per_source_row = arguments_.target_rows_per_source_row;
+    return options;
+  }
+  SessionOptions streaming() const { return options(arguments_.k); }
 
   Contestant tandem(const std::string& key, const std::string& name, const SessionOptions& options,
-                    std::span<const Words> lines, Arrival arrival = Arrival::kAtOnce) {
-    return {key, name, [=, this] { return tandem_.run(options, lines, arrival); }, {}, {}};
+                    const Text& text, Arrival arrival = Arrival::kAtOnce) {
+    return {key, name, [=, this] { return tandem_.run(options, text, arrival); }, {}, {}};
   }
 
-  void compare(const Part& part, std::span<const Words> lines) {
-    const auto steps = tandem_.steps(streaming(), lines);
-    const auto peer_lines = peer_.lines_of(lines, steps);
+  void compare(const Part& part, const Text& text) {
+    const auto peer_lines = peer_.lines_of(text.lines, tandem_.steps(streaming(), text));
     std::vector<Contestant> contestants;
-    if (arguments_.forces_lengths)
-      contestants.push_back(
-          {"offline", "tandem offline, as long", [&] { return run_offline(lines, steps); }});
-    else
-      contestants.push_back(tandem("offline", "tandem offline", tandem_.options(kUnlimited), lines));
-    contestants.push_back(tandem("streaming", "tandem streaming", streaming(), lines));
-    if (part.n_words == 0) add_switches(contestants, lines);
-    contestants.push_back({"reference", "reference loop", [&] { return run_reference(lines); }});
-    for (auto each = contestants.begin() + 2; each != contestants.end(); ++each) each->text_of = "streaming";
-    contestants.push_back({"reencode", "libllama, all re-encoded",
-                           [&] { return peer_.reencode(peer_lines, Reuse::kNothing); }});
-    contestants.push_back({"reencode_prefix", "libllama, prefix reused",
-                           [&] { return peer_.reencode(peer_lines, Reuse::kCommonPrefix); }});
-    contestants.push_back(
-        {"interleaved", "libllama, interleaved", [&] { return peer_.interleave(peer_lines); }});
-    contestants.push_back({"generation", "libllama, generation", [&] { return peer_.generate(peer_lines); }});
+    contestants.push_back(tandem("offline", "tandem offline", options(kUnlimited), text));
+    contestants.push_back(tandem("streaming", "tandem streaming", streaming(), text));
+    if (part.n_words == 0) add_switches(contestants, text);
+    contestants.push_back({"reference", "reference loop", [&] { return run_reference(text); }});
+    const bool same_offline = !text.targets.empty();
+    for (auto each = contestants.begin(); each != contestants.end(); ++each)
+      if (each->key != "offline" || same_offline) each->text_of = "streaming";
+    add_peers(contestants, peer_lines);
     keep_chosen(contestants);
     take_turns(contestants, arguments_.n_rounds);
     show(part, contestants);
+  }
+
+  void add_peers(std::vector<Contestant>& contestants, const std::vector<PeerLine>& lines) {
+    contestants.push_back(
+        {"reencode", "libllama, all re-encoded", [&] { return peer_.reencode(lines, Reuse::kNothing); }});
+    contestants.push_back({"reencode_prefix", "libllama, prefix reused",
+                           [&] { return peer_.reencode(lines, Reuse::kCommonPrefix); }});
+    contestants.push_back({"interleaved", "libllama, interleaved", [&] { return peer_.interleave(lines); }});
+    contestants.push_back({"generation", "libllama, generation", [&] { return peer_.generate(lines); }});
   }
 
   /// Of --only; the two that all are set against stay.
@@ -248,71 +187,60 @@ class Bench {
                         contestants.end());
   }
 
-  void add_switches(std::vector<Contestant>& contestants, std::span<const Words> lines) {
+  void add_switches(std::vector<Contestant>& contestants, const Text& text) {
     auto options = streaming();
     options.fuse = Fuse::kNever;
-    contestants.push_back(tandem("no_fuse", "streaming without fuse", options, lines));
+    contestants.push_back(tandem("no_fuse", "streaming without fuse", options, text));
     options = streaming();
     options.fork = Fork::kNever;
-    contestants.push_back(tandem("no_fork", "streaming without fork", options, lines));
+    contestants.push_back(tandem("no_fork", "streaming without fork", options, text));
     options = streaming();
     options.read_ahead = ReadAhead::kNever;
-    contestants.push_back(tandem("no_read_ahead", "streaming without read-ahead", options, lines));
+    contestants.push_back(tandem("no_read_ahead", "streaming without read-ahead", options, text));
     options.fuse = Fuse::kNever;
     options.fork = Fork::kNever;
-    contestants.push_back(tandem("all_off", "streaming without any", options, lines));
+    contestants.push_back(tandem("all_off", "streaming without any", options, text));
     contestants.push_back(
-        tandem("word_by_word", "streaming word by word", streaming(), lines, Arrival::kWordByWord));
+        tandem("word_by_word", "streaming word by word", streaming(), text, Arrival::kWordByWord));
   }
 
-  Sample run_reference(std::span<const Words> lines) {
-    return count_reference([&](Sample& sample) {
-      for (const Words& line : lines)
-        sample.texts.push_back(reference_.translate(tokenize_words(setup_, line)));
-    });
-  }
-
-  /// As many tokens of each line as streaming writes.
-  Sample run_offline(std::span<const Words> lines, std::span<const std::vector<PeerStep>> steps) {
-    return count_reference([&](Sample&) {
-      for (std::size_t i = 0; i < lines.size(); ++i) {
-        int n_tokens = 0;
-        for (const PeerStep& step : steps[i]) n_tokens += step.n_tokens;
-        reference_.write_offline(tokenize_words(setup_, lines[i]), n_tokens);
-      }
-    });
-  }
-
-  template <typename Work>
-  Sample count_reference(Work work) {
+  Sample run_reference(const Text& text) {
+    const bool is_dictated = !text.targets.empty();
+    ReferenceLoop loop(setup_, dictating_,
+                       {.k = arguments_.k,
+                        .n_slots = arguments_.n_slots,
+                        .no_repeat_ngram = is_dictated ? 0 : setup_.no_repeat_ngram,
+                        .target_rows_base = is_dictated ? arguments_.n_slots : arguments_.target_rows_base,
+                        .target_rows_per_source_row = arguments_.target_rows_per_source_row});
+    dictating_.stop();
     Sample sample;
-    const auto n_passes = reference_.n_passes();
-    const auto n_rows = reference_.n_rows();
-    const auto n_tokens = reference_.n_tokens();
     const auto start = Clock::now();
-    work(sample);
+    for (std::size_t line = 0; line < text.lines.size(); ++line) {
+      if (is_dictated) dictating_.dictate(text.targets[line]);
+      sample.texts.push_back(loop.translate(tokenize_words(setup_, text.lines[line])));
+    }
     sample.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    sample.n_passes = reference_.n_passes() - n_passes;
-    sample.n_rows = reference_.n_rows() - n_rows;
-    sample.n_tokens = reference_.n_tokens() - n_tokens;
+    sample.n_passes = loop.n_passes();
+    sample.n_rows = loop.n_rows();
+    sample.n_tokens = loop.n_tokens();
     return sample;
   }
 
   /// Seconds of both targets together over the mean of the two alone.
-  void compare_targets(std::span<const Words> lines) {
+  void compare_targets(const Text& text) {
     auto options = streaming();
     std::vector<Contestant> contestants;
-    contestants.push_back(tandem("first", "to " + arguments_.to, options, lines));
+    contestants.push_back(tandem("first", "to " + arguments_.to, options, text));
     options.target_languages = {arguments_.second};
-    contestants.push_back(tandem("second", "to " + arguments_.second, options, lines));
+    contestants.push_back(tandem("second", "to " + arguments_.second, options, text));
     options.target_languages = {arguments_.to, arguments_.second};
-    contestants.push_back(tandem("both", "to both", options, lines));
+    contestants.push_back(tandem("both", "to both", options, text));
     take_turns(contestants, arguments_.n_rounds);
     const Spread cost = over_rounds(contestants[2], [&](std::size_t round) {
       const auto seconds = [&](std::size_t i) { return contestants[i].rounds[round].seconds; };
       return 2 * seconds(2) / (seconds(0) + seconds(1));
     });
-    show({"targets", fmt::format("{} lines, two targets", lines.size())}, contestants);
+    show({"targets", fmt::format("{} lines, two targets", text.lines.size())}, contestants);
     if (arguments_.is_json) {
       boost::json::object object = about({"cost_of_two_targets", ""});
       add_spread(object, "times_one", cost);
@@ -351,10 +279,13 @@ class Bench {
   }
 
   const Arguments& arguments_;
-  std::vector<Words> text_;
+  std::vector<Words> lines_;
+  std::vector<Words> targets_;
   StreamSetup setup_;
-  Tandem tandem_;
-  ReferenceLoop reference_;
+  Engine engine_;
+  std::unique_ptr<Network> network_;
+  DictatingNetwork dictating_;
+  TandemStream tandem_;
   PeerStream peer_;
 };
 
@@ -367,11 +298,14 @@ void add_options(CLI::App& app, Arguments& arguments) {
   app.add_option("--input", arguments.input, "Source text, a sentence a line")->required();
   app.add_option("--to", arguments.to, "Target language")->capture_default_str();
   app.add_option("--second", arguments.second, "Also: one source to this language too, beside one target");
+  CLI::Option* target =
+      app.add_option("--target", arguments.target, "Target text to dictate, a line for each of --input");
   number("--k", arguments.k, "Of wait-k", 1);
   number("--threads", arguments.n_threads, "Of every contestant", 1);
   number("--rounds", arguments.n_rounds, "After one that is not measured", 1);
   number("--lines", arguments.n_lines, "Of the input, at most; 0: nothing but --lengths", 0);
-  app.add_option("--lengths", arguments.lengths, "Also: lines of so many words, joined and cut")
+  app.add_option("--lengths", arguments.lengths, "Also: lines of so many words, joined and cut, dictated")
+      ->needs(target)
       ->delimiter(',')
       ->check(CLI::Range(1, 10000));
   number("--length-words", arguments.length_words, "Words of all lines of a length together", 1);
@@ -382,8 +316,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
                  "Contestants beside offline and streaming, by their keys in --json")
       ->delimiter(',')
       ->type_name("KEY,...");
-  app.add_flag("--force-lengths", arguments.forces_lengths,
-               "Offline too, write as many tokens of each line as streaming does (for stock models)");
+  app.add_flag("--dictate", arguments.dictates,
+               "Every contestant writes --target's lines, not what the model says")
+      ->needs(target);
   app.add_flag("--json", arguments.is_json, "An object per contestant instead of tables");
 }
 
