@@ -38,6 +38,12 @@ class SessionCore;
 /// cost in quality: docs/decisions.md.
 enum class CachePrecision { kFloat16, kFloat32, kQ8_0, kQ4_0 };
 
+/// What a pass of so many rows takes.
+struct PassCost {
+  int rows = 0;
+  double ms = 0;
+};
+
 struct EngineOptions {
   int n_threads = 0;         // 0: the machine's cores
   int session_slots = 1024;  // rows of source and target that one sentence may have together
@@ -46,6 +52,9 @@ struct EngineOptions {
   // come sooner, and the others' words later.
   int shared_source_rows = 64;
   CachePrecision cache = CachePrecision::kFloat16;
+  // Known from an earlier run, by rows, ascending. Empty: measured when the first session that asks is
+  // opened.
+  std::vector<PassCost> pass_costs = {};
 };
 
 // What a pass takes along is where the speed comes from (docs/passes.md). None of these changes the text.
@@ -54,7 +63,8 @@ struct EngineOptions {
 enum class Fuse { kNever, kWhenReady };
 /// When the next unit is there, whether a word goes on and what begins after it are asked in one pass, or one
 /// by one.
-enum class Fork { kNever, kWhenReady };
+/// kByCost does what is faster on this machine with so many sessions (Engine::pass_costs).
+enum class Fork { kNever, kWhenReady, kByCost };
 /// Source that has arrived and may not be seen yet rides along.
 enum class ReadAhead { kNever, kWhenRoom };
 /// Where the source suffix goes when the last word is known in time (it is a unit of its own when it is not).
@@ -83,7 +93,7 @@ struct SessionOptions {
   // Default: what the model file says, if it says something.
   std::optional<int> no_repeat_ngram;
   Fuse fuse = Fuse::kWhenReady;
-  Fork fork = Fork::kWhenReady;
+  Fork fork = Fork::kByCost;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   // A sentence's target may have at most target_rows_base + target_rows_per_source_row * (source rows read)
   // tokens: then its end is forced, as if the model had written it.
@@ -206,6 +216,9 @@ class Engine {
   std::span<const Progress> step(std::span<Session* const> sessions);
   /// Readings of the weights by step() so far. A session's own counters count those that it had rows in.
   std::int64_t n_shared_passes() const;
+
+  /// What Fork::kByCost decides by: given, or measured with the first session that asked; empty before that.
+  std::span<const PassCost> pass_costs() const;
 
   /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.
   std::vector<std::string> target_languages(const std::string& adapter = "") const;

@@ -31,6 +31,7 @@ struct EvaluateArguments {
   std::string ks = "1,3,5,7,inf";
   std::string output;
   std::optional<int> no_repeat_ngram;
+  Fork fork = Fork::kWhenReady;  // so that passes per token say the same on every machine
   int n_sessions = 1;
   std::size_t limit = 0;
   bool is_json = false;
@@ -143,6 +144,7 @@ class EvaluateRun {
       : arguments_(arguments), ks_(parse_ks(arguments.ks)) {
     session_.target_languages = {arguments.to};
     session_.adapter = arguments.model.adapter;
+    session_.fork = arguments.fork;
     session_.prompt = arguments.model.stock_prompt();
     session_.no_repeat_ngram = arguments.no_repeat_ngram;
   }
@@ -233,6 +235,7 @@ Command add_evaluate(CLI::App& program) {
       ->type_name("N|inf,...")
       ->capture_default_str();
   add_repetition_option(*app, arguments->no_repeat_ngram);
+  add_fork_option(*app, arguments->fork);
   app->add_option("--sessions", arguments->n_sessions,
                   "Lines under way at a time, sharing passes: sooner done; quantised weights then round a\n"
                   "little otherwise, so that a few lines may differ")

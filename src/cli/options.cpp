@@ -99,6 +99,20 @@ void add_threads_option(CLI::App& command, int& n_threads) {
       ->capture_default_str();
 }
 
+void add_fork_option(CLI::App& command, Fork& fork) {
+  static const std::map<std::string, Fork> kForks = {
+      {"auto", Fork::kByCost}, {"always", Fork::kWhenReady}, {"never", Fork::kNever}};
+  command
+      .add_option("--fork", fork,
+                  "Ask whether a word goes on and what follows it in one pass: always, never, or auto:\n"
+                  "what is faster here. Changes no text")
+      ->transform(CLI::CheckedTransformer(kForks).description(""))
+      ->type_name("auto|always|never")
+      ->default_str(std::find_if(kForks.begin(), kForks.end(), [&](const auto& entry) {
+                      return entry.second == fork;
+                    })->first);
+}
+
 void add_repetition_option(CLI::App& command, std::optional<int>& no_repeat_ngram) {
   command
       .add_option("--no-repeat-ngram", no_repeat_ngram,

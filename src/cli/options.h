@@ -53,6 +53,8 @@ void add_adapter_option(CLI::App& command, std::string& adapter);
 void add_threads_option(CLI::App& command, int& n_threads);
 /// `--no-repeat-ngram`; nothing if it is not given.
 void add_repetition_option(CLI::App& command, std::optional<int>& no_repeat_ngram);
+/// `--fork`; what it holds before is the default.
+void add_fork_option(CLI::App& command, Fork& fork);
 /// `--policy`: wait-k is the one there is.
 void add_policy_option(CLI::App& command, std::string& policy);
 

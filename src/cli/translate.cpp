@@ -31,6 +31,7 @@ struct TranslateArguments {
   std::string output = "-";
   std::string events;
   std::optional<int> no_repeat_ngram;
+  Fork fork = Fork::kByCost;
   double pace = 0;  // words per minute; 0: no pace
   bool is_plain = false;
   std::string flush = "line";  // or "word"
@@ -104,6 +105,7 @@ class TranslateRun {
     options.adapter = arguments.model.adapter;
     options.prompt = arguments.model.stock_prompt();
     options.no_repeat_ngram = arguments.no_repeat_ngram;
+    options.fork = arguments.fork;
     return options;
   }
 
@@ -238,6 +240,7 @@ Command add_translate(CLI::App& program) {
       ->type_name("N|inf")
       ->capture_default_str();
   add_repetition_option(*app, arguments->no_repeat_ngram);
+  add_fork_option(*app, arguments->fork);
   app->add_option("--input", arguments->input, "Source text; -: standard input")
       ->type_name("FILE")
       ->capture_default_str();

@@ -41,6 +41,10 @@ std::int64_t Engine::n_shared_passes() const {
   return core_->shared_pass().n_passes();
 }
 
+std::span<const PassCost> Engine::pass_costs() const {
+  return core_->pass_costs();
+}
+
 std::int64_t Engine::session_bytes() const {
   return core_->session_bytes();
 }

@@ -39,6 +39,7 @@ EngineCore::EngineCore(std::shared_ptr<const Model> model, const EngineOptions& 
   const int n_rows = network_->max_rows_per_pass();
   shared_pass_ = std::make_unique<SharedPass>(
       *network_, PassBudget{.rows = n_rows, .source_rows = options.shared_source_rows, .cheap_rows = n_rows});
+  if (!options.pass_costs.empty()) set_costs(options.pass_costs);
 }
 
 namespace {
@@ -200,10 +201,28 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
                  .target_rows_base = options.target_rows_base,
                  .target_rows_per_source_row = options.target_rows_per_source_row,
                  .no_repeat_ngram = no_repeat_ngram_of(options, metadata)};
+  if (options.fork == Fork::kByCost) know_costs(parts.adapter);
+  parts.forks_pay_alone = !costs_ || costs_->forks_pay(1);
   parts.network = network_.get();
   parts.span = reserve(parts.targets);
   parts.span_bytes = session_bytes();
   return std::make_unique<SessionCore>(std::move(parts));
+}
+
+/// Measures them with the first session that asks. Where the cache has no room to, nothing is known.
+void EngineCore::know_costs(const std::shared_ptr<const Adapter>& adapter) {
+  if (costs_) return;
+  constexpr int kRowsPerSession = 4;  // of a fork with its source
+  constexpr int kMostRows = 64;       // beyond, every row costs the same
+  const int most_rows =
+      std::min({kMostRows, kRowsPerSession * options_.max_sessions, options_.session_slots});
+  auto points = measure_pass_costs(*network_, adapter, most_rows);
+  if (!points.empty()) set_costs(std::move(points));
+}
+
+void EngineCore::set_costs(std::vector<PassCost> points) {
+  costs_.emplace(std::move(points));
+  shared_pass_->set_costs(*costs_);
 }
 
 std::span<const Progress> EngineCore::step(std::span<Session* const> sessions) {

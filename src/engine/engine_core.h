@@ -25,6 +25,9 @@ class EngineCore {
   std::unique_ptr<SessionCore> open(const SessionOptions& options);
   std::span<const Progress> step(std::span<Session* const> sessions);
   SharedPass& shared_pass() { return *shared_pass_; }
+  std::span<const PassCost> pass_costs() const {
+    return costs_ ? costs_->points() : std::span<const PassCost>();
+  }
   std::vector<std::string> target_languages(const std::string& adapter) const;
   std::int64_t session_bytes() const;
 
@@ -37,10 +40,13 @@ class EngineCore {
                         const std::optional<StreamMetadata>& metadata, const Head& head) const;
   Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
   CacheSpan reserve(std::span<const TargetParts> targets);
+  void know_costs(const std::shared_ptr<const Adapter>& adapter);
+  void set_costs(std::vector<PassCost> points);
 
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
   std::unique_ptr<Network> network_;
+  std::optional<PassCosts> costs_;
   std::unique_ptr<SharedPass> shared_pass_;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path
 

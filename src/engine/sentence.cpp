@@ -49,9 +49,9 @@ int Sentence::n_missing_rows(const TargetWriter::Question& question) const {
   return std::max(0, question.n_source_rows - timeline_.n_source_rows());
 }
 
-RowRequest Sentence::request() {
+RowRequest Sentence::request(bool forks_pay) {
   is_asking_ = false;
-  for (Target& target : targets_) target.question = target.writer.ask();
+  for (Target& target : targets_) target.question = target.writer.ask(forks_pay);
   refuse_what_does_not_fit();
   RowRequest request;
   int n_asking = 0;

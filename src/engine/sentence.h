@@ -31,7 +31,7 @@ class Sentence {
 
   /// Rows that would bring the targets further now, after READing what they need. Empty: nothing before more
   /// source comes. Holds until place(), or the next request().
-  RowRequest request();
+  RowRequest request(bool forks_pay);
   /// Fills in rows as granted; their logits are expected by absorb().
   void place(const RowGrant& grant, std::vector<PassRow>& rows);
   /// Logits of the placed rows that wanted them, in their order.

@@ -126,7 +126,7 @@ void SessionCore::add_word(QueuedWord word) {
 // -----------------------------------------------------------------------------------------------------
 
 Progress SessionCore::step() {
-  const RowRequest wanted = request();
+  const RowRequest wanted = request(parts_.forks_pay_alone);
   const int n_rows = parts_.network->max_rows_per_pass();
   share_rows(std::span(&wanted, 1), {.rows = n_rows, .source_rows = n_rows, .cheap_rows = n_rows}, grants_);
   if (!grants_.front().is_empty()) {
@@ -136,12 +136,12 @@ Progress SessionCore::step() {
   return settle();
 }
 
-RowRequest SessionCore::request() {
+RowRequest SessionCore::request(bool forks_pay) {
   request_ = {};
   has_rows_ = false;
   if (is_cancelled_) return request_;
   feed();
-  if (sentence_) request_ = sentence_->request();
+  if (sentence_) request_ = sentence_->request(forks_pay);
   return request_;
 }
 

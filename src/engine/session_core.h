@@ -40,6 +40,7 @@ struct SessionParts {
   WordUnit source_unit = WordUnit::kSpaced;
   std::vector<TargetParts> targets;  // at least one
   SentenceSetup setup;
+  bool forks_pay_alone = true;  // for a session that forks by cost and steps by itself
 };
 
 class SessionCore {
@@ -58,8 +59,8 @@ class SessionCore {
 
   // A step in parts, for a pass that several sessions share: request(), then place() until absorb() or
   // settle(), nothing between.
-  /// What the session would bring to the next pass.
-  RowRequest request();
+  /// What the session would bring to the next pass. `forks_pay`: for a session that forks by cost.
+  RowRequest request(bool forks_pay);
   /// Fills in the session's part of a pass, as granted. Its vector is kept for its memory.
   void place(const RowGrant& grant, SessionRows& part);
   /// Logits of the placed rows that wanted them, in their order.

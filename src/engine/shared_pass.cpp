@@ -6,8 +6,9 @@ namespace tandem {
 
 void SharedPass::step(std::span<SessionCore* const> sessions, std::vector<Progress>& progress) {
   order_by_turn(sessions);
+  const bool forks_pay = costs_ == nullptr || costs_->forks_pay(static_cast<int>(sessions.size()));
   requests_.clear();
-  for (SessionCore* session : turn_) requests_.push_back(session->request());
+  for (SessionCore* session : turn_) requests_.push_back(session->request(forks_pay));
   share_rows(requests_, budget_, grants_);
   place();
   if (!riders_.empty()) run();

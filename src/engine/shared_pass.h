@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/pass_costs.h"
 #include "engine/pass_planner.h"
 #include "engine/session_core.h"
 #include "model/network.h"
@@ -23,6 +24,9 @@ class SharedPass {
   ///   progress  overwritten: of each session, in the same order
   void step(std::span<SessionCore* const> sessions, std::vector<Progress>& progress);
 
+  /// What sessions that fork by cost decide by; without it they fork. Must outlive the pass.
+  void set_costs(const PassCosts& costs) { costs_ = &costs; }
+
   /// Readings of the weights so far.
   std::int64_t n_passes() const { return n_passes_; }
 
@@ -33,6 +37,7 @@ class SharedPass {
 
   Network& network_;
   PassBudget budget_;
+  const PassCosts* costs_ = nullptr;
   std::int64_t n_passes_ = 0;
 
   // Of the pass under way; kept for their memory.

@@ -48,10 +48,10 @@ void TargetWriter::read_to(int n_units) {
   }
 }
 
-std::optional<TargetWriter::Question> TargetWriter::ask() {
+std::optional<TargetWriter::Question> TargetWriter::ask(bool forks_pay) {
   std::optional<Plan> plan;
   if (stage_ == Stage::kOpening) plan = plan_opening();
-  if (stage_ == Stage::kAsking) plan = plan_asking();
+  if (stage_ == Stage::kAsking) plan = plan_asking(forks_pay);
   if (stage_ == Stage::kBeginning) plan = plan_beginning();
   plan_ = plan.value_or(Plan{});
   if (!plan) return std::nullopt;
@@ -67,7 +67,7 @@ std::optional<TargetWriter::Plan> TargetWriter::plan_opening() {
   return Plan{Asked::kPlain, units_.rows_after(units_read_)};
 }
 
-std::optional<TargetWriter::Plan> TargetWriter::plan_asking() {
+std::optional<TargetWriter::Plan> TargetWriter::plan_asking(bool forks_pay) {
   // There is a boundary to ask about only after a word of a language with spaces. Code points count
   // themselves, and a word that so far is only its mark goes on with whatever comes.
   const bool may_end = target_.unit == WordUnit::kSpaced && words_.is_boundary_open();
@@ -83,13 +83,14 @@ std::optional<TargetWriter::Plan> TargetWriter::plan_asking() {
   const int visible_next = units_.rows_after(*units_next);
   next_units_ = *units_next;
   if (visible_next == visible_now) return Plan{Asked::kPlain, visible_now};
-  const bool forks = setup_.fork == Fork::kWhenReady && has_room_to_fork(visible_next);
-  return forks ? Plan{Asked::kFork, visible_now, visible_next} : Plan{Asked::kDraft, visible_now};
+  return may_fork(forks_pay, visible_next) ? Plan{Asked::kFork, visible_now, visible_next}
+                                           : Plan{Asked::kDraft, visible_now};
 }
 
 /// Two rows at once where one by one still fits: near the end of the cache a fork is not worth a sentence.
 /// The other targets may want two rows too.
-bool TargetWriter::has_room_to_fork(int visible_next) const {
+bool TargetWriter::may_fork(bool forks_pay, int visible_next) const {
+  if (setup_.fork == Fork::kNever || (setup_.fork == Fork::kByCost && !forks_pay)) return false;
   const Timeline& timeline = *sentence_.timeline;
   const int n_source = std::max(0, visible_next - timeline.n_source_rows());
   return n_source + kMostQuestionRows * timeline.n_targets() <= timeline.n_free_slots();

@@ -48,7 +48,7 @@ struct SentenceSetup {
   std::span<const std::string> bytes;  // by token id
   EndMarker end_marker = EndMarker::kWithLastWord;
   Fuse fuse = Fuse::kWhenReady;
-  Fork fork = Fork::kWhenReady;
+  Fork fork = Fork::kByCost;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int target_rows_base = 48;
   int target_rows_per_source_row = 3;
@@ -82,7 +82,8 @@ class TargetWriter {
     int n_target_rows = 0;
     int n_source_rows = 0;  // that its rows see, from the first on
   };
-  std::optional<Question> ask();
+  /// `forks_pay` decides for sessions that fork by cost.
+  std::optional<Question> ask(bool forks_pay);
   /// Rows of the question that ask() gave last; the source that they see must have been placed.
   void place(std::vector<PassRow>& rows);
   /// Logits of the rows placed last that wanted them.
@@ -110,9 +111,9 @@ class TargetWriter {
   bool is_all_read() const { return has_source_ended_ && units_read_ == units_.n_units(); }
   void read_to(int n_units);
   std::optional<Plan> plan_opening();
-  std::optional<Plan> plan_asking();
+  std::optional<Plan> plan_asking(bool forks_pay);
   std::optional<Plan> plan_beginning();
-  bool has_room_to_fork(int visible_next) const;
+  bool may_fork(bool forks_pay, int visible_next) const;
   void add_row(TokenId token, int visible, RowKind kind);
 
   std::optional<TokenId> best(std::span<const float> logits, Choice choice) const;

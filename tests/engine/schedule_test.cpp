@@ -75,7 +75,8 @@ StubOptions random_options(Random& random) {
   options.target_prefix = random.draw(1, 3);
   options.end_marker = random.pick(EndMarker::kOwnUnit, EndMarker::kWithLastWord);
   options.fuse = random.pick(Fuse::kNever, Fuse::kWhenReady);
-  options.fork = random.pick(Fork::kNever, Fork::kWhenReady);
+  options.fork = random.pick(Fork::kNever, random.pick(Fork::kWhenReady, Fork::kByCost));
+  options.forks_pay = random.pick(false, true);
   options.read_ahead = random.pick(ReadAhead::kNever, ReadAhead::kWhenRoom);
   options.has_lone_mark = random.draw(0, 2) == 0;
   options.no_repeat_ngram = random.pick(0, random.draw(2, 4));

@@ -19,6 +19,7 @@ struct StubOptions {
   EndMarker end_marker = EndMarker::kWithLastWord;
   Fuse fuse = Fuse::kWhenReady;
   Fork fork = Fork::kWhenReady;
+  bool forks_pay = true;
   ReadAhead read_ahead = ReadAhead::kWhenRoom;
   int n_slots = 256;
   int no_repeat_ngram = 0;
@@ -96,6 +97,7 @@ inline std::unique_ptr<SessionCore> open_stub_session(Network& network, const St
   parts.setup.end_marker = options.end_marker;
   parts.setup.fuse = options.fuse;
   parts.setup.fork = options.fork;
+  parts.forks_pay_alone = options.forks_pay;
   parts.setup.read_ahead = options.read_ahead;
   parts.setup.target_rows_base = options.target_rows_base;
   parts.setup.no_repeat_ngram = options.no_repeat_ngram;
