@@ -87,7 +87,7 @@ class Commands(unittest.TestCase):
             options = benched.generation()
             self.assertEqual(options["--only"], "generation")
             self.assertFalse(set(options) & {"--lengths", "--length-words", "--second"})
-            self.assertEqual("--force-lengths" in options, "--force-lengths" in benched.stream)
+            self.assertEqual("--dictate" in options, "--dictate" in benched.stream)
 
 
 class Page(unittest.TestCase):
@@ -130,7 +130,7 @@ class Page(unittest.TestCase):
         for part in ("sessions", "stream-speed"):
             blocks, commands, files = self.run_part(part, 5, outputs)
             self.assertEqual((blocks, files), ({}, {}))
-            for command in commands:  # no option twice
+            for command in commands:  # no option twice: the program would refuse it
                 names = [word for word in command if word.startswith("--")]
                 self.assertEqual(len(names), len(set(names)))
 
