@@ -35,9 +35,11 @@ struct Contestant {
   std::string text_of = {};  // key of the contestant whose text it should write; empty: none is compared
 };
 
-/// `n_rounds` rounds after one that is not measured.
-inline void take_turns(std::vector<Contestant>& contestants, int n_rounds) {
-  for (int round = -1; round < n_rounds; ++round) {
+enum class WarmUp { kNo, kYes };
+
+/// `n_rounds` rounds, after one that is not measured if they are to warm up.
+inline void take_turns(std::vector<Contestant>& contestants, int n_rounds, WarmUp warm_up) {
+  for (int round = warm_up == WarmUp::kYes ? -1 : 0; round < n_rounds; ++round) {
     for (Contestant& contestant : contestants) {
       Sample sample = contestant.run();
       if (round >= 0) contestant.rounds.push_back(std::move(sample));

@@ -43,6 +43,7 @@ struct Arguments {
   int k = 3;
   int n_threads = 2;
   int n_rounds = 7;
+  int n_length_rounds = 3;
   int n_lines = 100;
   std::vector<int> lengths;
   int length_words = 600;
@@ -163,7 +164,9 @@ class Bench {
       if (each->key != "offline" || same_offline) each->text_of = "streaming";
     add_peers(contestants, peer_lines);
     keep_chosen(contestants);
-    take_turns(contestants, arguments_.n_rounds);
+    const int n_rounds = part.n_words > 0 ? arguments_.n_length_rounds : arguments_.n_rounds;
+    take_turns(contestants, n_rounds, is_warm_ ? WarmUp::kNo : WarmUp::kYes);
+    is_warm_ = true;
     show(part, contestants);
   }
 
@@ -235,7 +238,7 @@ class Bench {
     contestants.push_back(tandem("second", "to " + arguments_.second, options, text));
     options.target_languages = {arguments_.to, arguments_.second};
     contestants.push_back(tandem("both", "to both", options, text));
-    take_turns(contestants, arguments_.n_rounds);
+    take_turns(contestants, arguments_.n_rounds, WarmUp::kYes);
     const Spread cost = over_rounds(contestants[2], [&](std::size_t round) {
       const auto seconds = [&](std::size_t i) { return contestants[i].rounds[round].seconds; };
       return 2 * seconds(2) / (seconds(0) + seconds(1));
@@ -253,12 +256,13 @@ class Bench {
   void show(const Part& part, const std::vector<Contestant>& contestants) const {
     if (!arguments_.is_json) {
       fmt::print("{}, k = {}, {} threads, {} rounds\n{}\n", part.title, arguments_.k, arguments_.n_threads,
-                 arguments_.n_rounds, to_table(contestants));
+                 contestants.front().rounds.size(), to_table(contestants));
     }
     for (const Contestant& contestant : contestants) {
       if (!arguments_.is_json) break;
       boost::json::object object = about(part);
       for (auto& [key, value] : to_json(contestant, contestants)) object[key] = std::move(value);
+      object["rounds"] = contestant.rounds.size();
       fmt::print("{}\n", boost::json::serialize(object));
     }
     std::fflush(stdout);
@@ -287,6 +291,7 @@ class Bench {
   DictatingNetwork dictating_;
   TandemStream tandem_;
   PeerStream peer_;
+  bool is_warm_ = false;  // after the first contest all have read their weights
 };
 
 void add_options(CLI::App& app, Arguments& arguments) {
@@ -302,12 +307,14 @@ void add_options(CLI::App& app, Arguments& arguments) {
       app.add_option("--target", arguments.target, "Target text to dictate, a line for each of --input");
   number("--k", arguments.k, "Of wait-k", 1);
   number("--threads", arguments.n_threads, "Of every contestant", 1);
-  number("--rounds", arguments.n_rounds, "After one that is not measured", 1);
+  number("--rounds", arguments.n_rounds, "Of the lines, after one that is not measured", 1);
   number("--lines", arguments.n_lines, "Of the input, at most; 0: nothing but --lengths", 0);
   app.add_option("--lengths", arguments.lengths, "Also: lines of so many words, joined and cut, dictated")
       ->needs(target)
       ->delimiter(',')
       ->check(CLI::Range(1, 10000));
+  number("--length-rounds", arguments.n_length_rounds, "Of each length: re-encoding long lines takes minutes",
+         1);
   number("--length-words", arguments.length_words, "Words of all lines of a length together", 1);
   number("--slots", arguments.n_slots, "Rows that a line and its target may have", 64);
   number("--target-rows-base", arguments.target_rows_base, "As in SessionOptions", 0);

@@ -7,7 +7,7 @@ and NAME_max, its least and most over the rounds.
 from dataclasses import dataclass
 
 
-SHORT = {"--lengths": "10,30,100,200", "--length-words": "200"}
+SHORT = {"--lengths": "10,30,100,200", "--length-words": "200", "--length-rounds": "1"}
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Commands(unittest.TestCase):
         for benched in speed_tables.BENCHED:
             options = benched.generation()
             self.assertEqual(options["--only"], "generation")
-            self.assertFalse(set(options) & {"--lengths", "--length-words", "--second"})
+            self.assertFalse(set(options) & {"--lengths", "--length-words", "--length-rounds", "--second"})
             self.assertEqual("--dictate" in options, "--dictate" in benched.stream)
 
 
