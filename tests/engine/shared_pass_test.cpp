@@ -4,14 +4,22 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "support/stub_session.h"
+#include <deque>
+
+#include "support/random_session.h"
 
 namespace tandem {
 namespace {
 
+using testing::collect;
+using testing::decode_slowly;
 using testing::open_stub_session;
+using testing::Random;
+using testing::random_options;
+using testing::random_words;
 using testing::StubNetwork;
 using testing::StubOptions;
+using testing::Written;
 
 constexpr std::uint64_t kSeed = 7;
 
@@ -152,6 +160,94 @@ TEST(SharedPass, ACancelledSessionRidesAlongWithoutRows) {
   EXPECT_EQ(progress[0], Progress::kCancelled);
   EXPECT_EQ(progress[1], Progress::kMore);
   EXPECT_EQ(network.n_passes, 1);
+}
+
+/// One of many: what it was told, and what it should write.
+struct Client {
+  StubOptions options;
+  std::unique_ptr<SessionCore> session;
+  std::deque<std::pair<int, Last>> words;  // not pushed yet, by their rows
+  bool is_cancelled = false;
+  std::vector<Written> expected;
+  std::vector<Written> written;
+};
+
+Client random_client(Network& network, Random& random, std::uint64_t seed) {
+  Client client{.options = random_options(random)};
+  client.options.n_targets = random.draw(0, 3) > 0 ? 1 : random.draw(2, 3);
+  client.options.n_slots = 192;
+  client.session = open_stub_session(network, client.options);
+  for (int sentence = random.draw(1, 3); sentence > 0; --sentence) {
+    const auto words = random_words(random);
+    for (std::size_t i = 0; i < words.size(); ++i)
+      client.words.emplace_back(words[i], i + 1 == words.size() ? Last::kYes : Last::kNo);
+    for (int target = 0; target < client.options.n_targets; ++target)
+      client.expected.push_back(decode_slowly(seed, client.options, words, target));
+  }
+  return client;
+}
+
+/// Whether `written` is as far as it goes what was expected.
+bool begins(const std::vector<Written>& expected, const std::vector<Written>& written) {
+  if (written.size() > expected.size()) return false;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    const auto& tokens = written[i].tokens;
+    if (tokens.size() > expected[i].tokens.size()) return false;
+    if (!std::equal(tokens.begin(), tokens.end(), expected[i].tokens.begin())) return false;
+  }
+  return true;
+}
+
+TEST(SharedPass, HundredsOfSessionsInAnyOrderWriteWhatASlowDecoderWrites) {
+  for (unsigned round = 0; round < 4; ++round) {
+    Random random(round + 77);
+    StubNetwork network(round, 1 << 20, random.draw(24, 96));
+    SharedPass pass(network, {.rows = network.max_rows_per_pass(),
+                              .source_rows = random.draw(1, 30),
+                              .cheap_rows = random.draw(1, 60)});
+    const PassCosts costs({{1, 1.0}, {8, random.pick(1.0, 8.0)}});
+    if (round % 2 == 0) pass.set_costs(costs);
+    std::vector<Client> clients;
+    for (int i = 0; i < 300; ++i) clients.push_back(random_client(network, random, round));
+    std::vector<Progress> progress;
+    std::vector<SessionCore*> stepped;
+    std::vector<Client*> open;
+    for (Client& client : clients) open.push_back(&client);
+    for (int turns = 0; !open.empty(); ++turns) {
+      ASSERT_LT(turns, 20'000) << "round " << round;
+      stepped.clear();
+      for (Client* client : open) {
+        if (!client->words.empty() && random.draw(0, 3) == 0) {
+          const auto [rows, last] = client->words.front();
+          client->words.pop_front();
+          ASSERT_EQ(client->session->push_word(std::to_string(rows), last), Push::kAccepted);
+          if (client->words.empty()) client->session->finish();
+        }
+        if (random.draw(0, 400) == 0) {
+          client->session->cancel();
+          client->is_cancelled = true;
+          client->words.clear();
+        }
+        if (random.draw(0, 4) > 0) stepped.push_back(client->session.get());
+      }
+      pass.step(stepped, progress);
+      std::erase_if(open, [&](Client* client) {
+        collect(*client->session, client->written, client->options.n_targets);
+        const auto at = std::find(stepped.begin(), stepped.end(), client->session.get());
+        if (at == stepped.end()) return false;
+        const Progress own = progress[static_cast<std::size_t>(at - stepped.begin())];
+        return own == Progress::kFinished || own == Progress::kCancelled;
+      });
+    }
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      const Client& client = clients[i];
+      EXPECT_EQ(client.session->counters().rows_twice, 0);
+      if (client.is_cancelled)
+        EXPECT_TRUE(begins(client.expected, client.written)) << "round " << round << " session " << i;
+      else
+        EXPECT_EQ(client.written, client.expected) << "round " << round << " session " << i;
+    }
+  }
 }
 
 }  // namespace
