@@ -29,6 +29,7 @@ struct SessionsArguments {
   std::string k = "3";
   std::string source;
   std::optional<int> no_repeat_ngram;
+  Fork fork = Fork::kByCost;
   int n_sentences = 4;
   double seconds = 0;
   double pace = 0;  // words per second; 0: no pace
@@ -93,6 +94,7 @@ struct SessionsFigures {
       p99_lag_ms;
   std::optional<Spread> passes_per_token, rows_per_pass;
   std::int64_t bytes_per_session = 0;
+  std::vector<PassCost> pass_costs;  // what forks were decided by; empty with --fork always or never
 };
 
 SessionsFigures figures_of(int n_sessions, const std::vector<LoadResult>& rounds) {
@@ -160,6 +162,9 @@ boost::json::object to_json(const SessionsArguments& arguments, const std::strin
   add_spread(object, "passes_per_token", figures.passes_per_token);
   add_spread(object, "rows_per_pass", figures.rows_per_pass);
   object["bytes_per_session"] = figures.bytes_per_session;
+  boost::json::array costs;
+  for (const PassCost& cost : figures.pass_costs) costs.push_back({{"rows", cost.rows}, {"ms", cost.ms}});
+  object["pass_costs"] = std::move(costs);
   return object;
 }
 
@@ -190,6 +195,7 @@ class SessionsRun {
     load_.session.adapter = arguments.model.adapter;
     load_.session.prompt = arguments.model.stock_prompt();
     load_.session.no_repeat_ngram = arguments.no_repeat_ngram;
+    load_.session.fork = arguments.fork;
     load_.n_sentences = arguments.n_sentences;
     load_.seconds = arguments.seconds;
     load_.pace = arguments.pace;
@@ -206,7 +212,9 @@ class SessionsRun {
                    counts_.size());
         return kFailed;
       }
-      show(figures_of(counts_[i], *rounds), i == 0);
+      SessionsFigures figures = figures_of(counts_[i], *rounds);
+      figures.pass_costs = pass_costs_;
+      show(figures, i == 0);
     }
     return kDone;
   }
@@ -231,6 +239,7 @@ class SessionsRun {
       if (!result) return std::nullopt;
       rounds.push_back(*std::move(result));
     }
+    pass_costs_.assign(engine.pass_costs().begin(), engine.pass_costs().end());
     return rounds;
   }
 
@@ -270,6 +279,7 @@ class SessionsRun {
   }
 
   const SessionsArguments& arguments_;
+  std::vector<PassCost> pass_costs_;  // of the engine that ran last
   std::vector<int> counts_;
   SessionLoad load_;
   std::vector<LoadSentence> text_;
@@ -301,6 +311,7 @@ Command add_bench_sessions(CLI::App& bench) {
       ->type_name("N|inf")
       ->capture_default_str();
   add_repetition_option(*app, arguments->no_repeat_ngram);
+  add_fork_option(*app, arguments->fork);
   app->add_option("--source", arguments->source,
                   "Source text, a sentence a line; -: standard input. Default: a built-in English one")
       ->type_name("FILE");

@@ -46,6 +46,7 @@ TEST(BenchSessions, JsonHasExactlyTheKeysOfTheContract) {
     for (const char* part : {"", "_min", "_max"}) keys.push_back(std::string(name) + part);
   }
   keys.emplace_back("bytes_per_session");
+  keys.emplace_back("pass_costs");
   std::vector<boost::json::object> rows;
   for (const std::string& line : lines) {
     rows.push_back(boost::json::parse(line).as_object());
@@ -55,6 +56,7 @@ TEST(BenchSessions, JsonHasExactlyTheKeysOfTheContract) {
     EXPECT_EQ(row.at("k").as_string(), "inf");
     EXPECT_EQ(row.at("rounds").as_int64(), 2);
     EXPECT_GE(row.at("sentences").as_int64(), 4 * row.at("sessions").as_int64());
+    EXPECT_EQ(row.at("pass_costs").as_array().front().at("rows").as_int64(), 1);
     EXPECT_GT(number(row, "p50_commit_ms"), 0);
     EXPECT_GE(number(row, "p99_commit_ms"), number(row, "p50_commit_ms"));
     EXPECT_GT(number(row, "words_per_second_min"), 0);
