@@ -36,7 +36,7 @@ class SessionCore;
 /// Precision of the cached K and V: 32, 16, 8.5 or 4.5 bits a number. f32 is exact to 1e-6 whatever the order
 /// of slots; the last two are ggml's q8_0 and q4_0, which need heads of a multiple of 32 numbers. What they
 /// cost in quality: docs/decisions.md.
-enum class CachePrecision { kFloat16, kFloat32, kQ8_0, kQ4_0 };
+enum class CachePrecision { kFloat16, kFloat32, kQ8, kQ4 };
 
 /// What a pass of so many rows takes.
 struct PassCost {

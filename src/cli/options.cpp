@@ -33,8 +33,8 @@ void add_unlike_others(std::vector<T>& values, T value, std::string_view option,
 
 const std::map<std::string, CachePrecision> kCaches = {{"f32", CachePrecision::kFloat32},
                                                        {"f16", CachePrecision::kFloat16},
-                                                       {"q8_0", CachePrecision::kQ8_0},
-                                                       {"q4_0", CachePrecision::kQ4_0}};
+                                                       {"q8_0", CachePrecision::kQ8},
+                                                       {"q4_0", CachePrecision::kQ4}};
 
 /// Nothing if `text` is not a whole number from 1 to `most`.
 std::optional<int> parse_number(std::string_view text, int most) {

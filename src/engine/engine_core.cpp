@@ -18,10 +18,10 @@ CacheType cache_type_of(CachePrecision precision) {
       return CacheType::kF16;
     case CachePrecision::kFloat32:
       return CacheType::kF32;
-    case CachePrecision::kQ8_0:
-      return CacheType::kQ8_0;
-    case CachePrecision::kQ4_0:
-      return CacheType::kQ4_0;
+    case CachePrecision::kQ8:
+      return CacheType::kQ8;
+    case CachePrecision::kQ4:
+      return CacheType::kQ4;
   }
   throw Error(ErrorCode::kInvalidArgument, "engine: cache: expected a CachePrecision");
 }

@@ -113,11 +113,11 @@ LiveCore::Fed LiveCore::feed() {
       inputs_.pop_front();
     }
   }
-  for (Input& input : fed_) hand_on(std::move(input));
+  for (const Input& input : fed_) hand_on(input);
   return result;
 }
 
-void LiveCore::hand_on(Input input) {
+void LiveCore::hand_on(const Input& input) {
   switch (input.kind) {
     case Input::Kind::kText:
       (void)session_->push_text(input.text);

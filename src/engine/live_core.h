@@ -54,7 +54,7 @@ class LiveCore : public std::enable_shared_from_this<LiveCore> {
     Last last = Last::kNo;
   };
   Push queue(Input input);
-  void hand_on(Input input);
+  void hand_on(const Input& input);
 
   const LiveOptions options_;
   const OnInput on_input_;

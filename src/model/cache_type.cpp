@@ -15,9 +15,9 @@ int element_of(CacheType type) {
       return GGML_TYPE_F32;
     case CacheType::kF16:
       return GGML_TYPE_F16;
-    case CacheType::kQ8_0:
+    case CacheType::kQ8:
       return GGML_TYPE_Q8_0;
-    case CacheType::kQ4_0:
+    case CacheType::kQ4:
       return GGML_TYPE_Q4_0;
   }
   throw Error(ErrorCode::kInternal, "cache: expected one of its types");

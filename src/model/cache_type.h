@@ -12,8 +12,7 @@ namespace tandem {
 struct ModelConfig;
 
 /// All there are, the most exact first.
-inline constexpr std::array kCacheTypes = {CacheType::kF32, CacheType::kF16, CacheType::kQ8_0,
-                                           CacheType::kQ4_0};
+inline constexpr std::array kCacheTypes = {CacheType::kF32, CacheType::kF16, CacheType::kQ8, CacheType::kQ4};
 
 /// Its ggml_type.
 int element_of(CacheType type);

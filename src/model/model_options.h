@@ -14,7 +14,7 @@ enum class WeightLayout {
 /// How K and V are kept. f16 takes half of f32, but CPUs then sum V in f16: slot order moves results by 1e-3.
 /// q8_0 and q4_0 are ggml's blocks of 32 numbers with one scale: 8.5 and 4.5 bits a number; V is summed in
 /// f32.
-enum class CacheType { kF32, kF16, kQ8_0, kQ4_0 };
+enum class CacheType { kF32, kF16, kQ8, kQ4 };
 
 /// How attention is computed. Both give the same to the type's tolerance; the plain one is the oracle.
 enum class Attention {

@@ -26,15 +26,15 @@ TEST_F(EngineCache, SaysWhatASessionTakes) {
   // numbers.
   EXPECT_EQ(session_bytes(CachePrecision::kFloat32), 200 * 2 * 2 * 128 * 4);
   EXPECT_EQ(session_bytes(CachePrecision::kFloat16), 200 * 2 * 2 * 128 * 2);
-  EXPECT_EQ(session_bytes(CachePrecision::kQ8_0), 200 * 2 * 2 * 4 * 34);
-  EXPECT_EQ(session_bytes(CachePrecision::kQ4_0), 200 * 2 * 2 * 4 * 18);
-  EXPECT_EQ(session_bytes(CachePrecision::kQ4_0, 5), 200 * 2 * 2 * 4 * 18)
+  EXPECT_EQ(session_bytes(CachePrecision::kQ8), 200 * 2 * 2 * 4 * 34);
+  EXPECT_EQ(session_bytes(CachePrecision::kQ4), 200 * 2 * 2 * 4 * 18);
+  EXPECT_EQ(session_bytes(CachePrecision::kQ4, 5), 200 * 2 * 2 * 4 * 18)
       << "of one, however many there may be";
 }
 
 TEST_F(EngineCache, OtherHeadsAreRefusedAtLoad) {
   testing::write_tiny_llama(model_, {.n_heads = 16, .n_kv_heads = 8}, testing::add_stream_metadata);
-  EXPECT_THROW(session_bytes(CachePrecision::kQ8_0), Error);
+  EXPECT_THROW(session_bytes(CachePrecision::kQ8), Error);
   EXPECT_GT(session_bytes(CachePrecision::kFloat16), 0);
 }
 

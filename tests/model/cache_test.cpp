@@ -57,8 +57,8 @@ TEST(Cache, SaysWhatASlotCosts) {
   // K and V of 3 layers with 2 heads of 32 numbers; a block has an f16 beside its numbers.
   EXPECT_EQ(make_cache(4).bytes_per_slot(), 3U * 2 * 2 * 32 * 4);
   EXPECT_EQ(make_cache(4, CacheType::kF16).bytes_per_slot(), 3U * 2 * 2 * 32 * 2);
-  EXPECT_EQ(make_cache(4, CacheType::kQ8_0).bytes_per_slot(), 3U * 2 * 2 * (2 + 32));
-  EXPECT_EQ(make_cache(4, CacheType::kQ4_0).bytes_per_slot(), 3U * 2 * 2 * (2 + 16));
+  EXPECT_EQ(make_cache(4, CacheType::kQ8).bytes_per_slot(), 3U * 2 * 2 * (2 + 32));
+  EXPECT_EQ(make_cache(4, CacheType::kQ4).bytes_per_slot(), 3U * 2 * 2 * (2 + 16));
 }
 
 TEST(Cache, TakesWhatItSays) {

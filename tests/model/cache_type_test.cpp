@@ -33,8 +33,8 @@ struct Case {
 // with either quantised type, and sums f16 in f16.
 constexpr Case kCases[] = {{CacheType::kF32, 0, 0, 2e-5F},
                            {CacheType::kF16, 1e-3F, 1e-5F, 1e-2F},
-                           {CacheType::kQ8_0, 1e-2F, 1e-3F, 5e-2F},
-                           {CacheType::kQ4_0, 0.15F, 2e-2F, 5e-2F}};
+                           {CacheType::kQ8, 1e-2F, 1e-3F, 5e-2F},
+                           {CacheType::kQ4, 0.15F, 2e-2F, 5e-2F}};
 
 constexpr int kSourceRows = 37;
 constexpr int kTargetRows = 20;
@@ -100,7 +100,7 @@ TEST(CacheType, IsRefusedWhereHeadsAreNoWholeBlocks) {
   const TemporaryFolder folder;
   testing::write_tiny_llama(folder.file("narrow.gguf"), {.n_heads = 16, .n_kv_heads = 8});
   const auto model = Model::load(folder.file("narrow.gguf"));
-  for (const CacheType type : {CacheType::kQ8_0, CacheType::kQ4_0}) {
+  for (const CacheType type : {CacheType::kQ8, CacheType::kQ4}) {
     EXPECT_FALSE(fits_cache(model->config(), type));
     try {
       (void)model->make_network({.n_slots = 64, .cache_type = type});
