@@ -103,14 +103,14 @@ TEST(Schedule, ATargetWithoutRoomEndsAloneAndTheOthersGoOn) {
 
     options.n_slots = static_cast<int>(4 + 3 + 2 * shorter + 2);
     StubNetwork tight(seed, options.n_slots);
-    session = open_stub_session(tight, options);
-    ASSERT_EQ(session->push_word("2", Last::kYes), Push::kAccepted);
-    session->finish();
-    ASSERT_EQ(step_while_more(*session), Progress::kFinished);
+    const auto squeezed = open_stub_session(tight, options);
+    ASSERT_EQ(squeezed->push_word("2", Last::kYes), Push::kAccepted);
+    squeezed->finish();
+    ASSERT_EQ(step_while_more(*squeezed), Progress::kFinished);
     const std::size_t short_one = whole[0].tokens.size() == shorter ? 0 : 1;
     std::vector<int> tokens;
     int n_failed = 0;
-    for (const Event& event : session->poll()) {
+    for (const Event& event : squeezed->poll()) {
       n_failed += event.kind == EventKind::kFailed ? 1 : 0;
       const bool is_of_short_one = static_cast<std::size_t>(event.target) == short_one;
       if (event.kind == EventKind::kWrite && is_of_short_one) tokens.push_back(token_of(event.text));
