@@ -149,7 +149,9 @@ std::int64_t session_bytes(const InspectArguments& arguments) {
   Engine engine = Engine::load(arguments.model, {.n_threads = 1, .session_slots = arguments.slots});
   if (!arguments.adapter.empty()) engine.load_adapter(arguments.adapter);
   const std::string language = engine.target_languages(arguments.adapter).front();
-  return engine.open({.target_languages = {language}, .adapter = arguments.adapter}).memory_bytes();
+  // Forks by cost would have passes timed, which looking at a file is no reason for.
+  return engine.open({.target_languages = {language}, .adapter = arguments.adapter, .fork = Fork::kNever})
+      .memory_bytes();
 }
 
 std::string to_text(const json::value& value) {

@@ -36,7 +36,7 @@ EngineCore::EngineCore(std::shared_ptr<const Model> model, const EngineOptions& 
   network.n_slots = options.session_slots * options.max_sessions;
   network.cache_type = cache_type_of(options.cache);
   network_ = model_->make_network(network);
-  const int n_rows = network_->max_rows_per_pass();
+  const int n_rows = network_->max_rows_per_pass();  // reading ahead may fill a pass: its price is not asked
   shared_pass_ = std::make_unique<SharedPass>(
       *network_, PassBudget{.rows = n_rows, .source_rows = options.shared_source_rows, .cheap_rows = n_rows});
   if (!options.pass_costs.empty()) set_costs(options.pass_costs);

@@ -4,10 +4,9 @@
 // A pass reads all the weights whatever its number of rows, so every session that can go on rides in it. What
 // a session may bring, in this order:
 //
-//   questions   target rows whose logits decide what is written, and with them a word's source rows
-//   sources     more than a word at once: a newcomer's, a whole sentence; in chunks, so that they hold nobody
-//   up ahead       source that has arrived and may not be seen yet: only where it fills a pass that is cheap
-//   anyway
+//   questions  target rows whose logits decide what is written, and with them a word's source rows
+//   sources    more than a word at once (a newcomer's, a whole sentence): in chunks, to hold nobody up
+//   ahead      source that has arrived and may not be seen yet: in what is left, up to cheap_rows
 #pragma once
 
 #include <span>

@@ -7,11 +7,9 @@
 //   asking    piece x of word t was chosen: evaluate x's row and see what comes next
 //             - word t and t+1 see the same source  -> one row, plain argmax
 //             - the next unit is there, fork is on  -> two rows of x, one under each visibility; keep one
-//             - otherwise                           -> a draft under word t's visibility: does the word go
-//             on?
-//   beginning the word has ended: once the next unit is READ, x's row under the new visibility; only pieces
-//   that
-//             begin a word, or the end, may follow
+//             - otherwise                           -> a draft under word t's visibility
+//   beginning the word has ended: once the next unit is READ, x's row under the new visibility; only
+//             pieces that begin a word, or the end, may follow
 //
 // An end while source is unread READs one more unit, takes the row back and asks again ("early end").
 #pragma once

@@ -255,10 +255,12 @@ TEST(Service, ABrokenPassEndsItsSessionsAndNoOthers) {
   EXPECT_EQ(unlucky->error(), "the device is gone");
   network.breaks = false;
   const auto words = words_of(5);
-  for (const auto& word : words) ASSERT_EQ(idle->push_word(word), Push::kAccepted);
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const Last last = i + 1 == words.size() ? Last::kYes : Last::kNo;
+    ASSERT_EQ(idle->push_word(words[i], last), Push::kAccepted);
+  }
   idle->finish();
-  EXPECT_EQ(std::count(words.begin(), words.end(), ""), 0);
-  EXPECT_FALSE(rest_of(*idle).empty());
+  EXPECT_EQ(rest_of(*idle), alone(1, words));
   EXPECT_EQ(idle->state(), LiveState::kFinished);
 }
 
