@@ -74,7 +74,11 @@ class SessionLoadTest : public ::testing::Test {
       testing::write_tiny_llama(file, {}, testing::add_stream_metadata);
       return file;
     }();
-    return Engine::load(path, {.n_threads = 1, .session_slots = n_slots, .max_sessions = n_sessions});
+    // Costs that are given, not measured: two engines must choose alike, or their steps do not compare.
+    return Engine::load(path, {.n_threads = 1,
+                               .session_slots = n_slots,
+                               .max_sessions = n_sessions,
+                               .pass_costs = {{.rows = 1, .ms = 1}, {.rows = 64, .ms = 1}}});
   }
 
   LoadResult run(int n_sessions) {
