@@ -44,6 +44,12 @@ struct PassCost {
   double ms = 0;
 };
 
+/// Whether passes of many rows multiply with a second copy of quantised matrices, in bfloat16 (two bytes a
+/// weight): several times as fast on a CPU that has such products. kByCost: with several sessions, from the
+/// number of rows on from which it is faster here. kNever saves the memory; kAlways is for tests. f32 and f16
+/// weights have no copy. docs/passes.md.
+enum class Wide { kNever, kAlways, kByCost };
+
 struct EngineOptions {
   int n_threads = 0;         // 0: the machine's cores
   int session_slots = 1024;  // rows of source and target that one sentence may have together
@@ -52,6 +58,7 @@ struct EngineOptions {
   // come sooner, and the others' words later.
   int shared_source_rows = 64;
   CachePrecision cache = CachePrecision::kFloat16;
+  Wide wide = Wide::kByCost;
   // Known from an earlier run, by rows, ascending. Empty: measured when the first session that asks is
   // opened.
   std::vector<PassCost> pass_costs = {};

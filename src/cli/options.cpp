@@ -139,6 +139,15 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--cache", cache, "How sessions keep K and V; `tandem inspect` says what each takes")
       ->check(CLI::IsMember(&kCaches))
       ->capture_default_str();
+  static const std::map<std::string, Wide> kWides = {
+      {"auto", Wide::kByCost}, {"always", Wide::kAlways}, {"never", Wide::kNever}};
+  command
+      .add_option("--wide", wide,
+                  "Passes of many rows multiply with a bfloat16 copy of quantised weights (two bytes each):\n"
+                  "always, never, or auto: with several sessions, where it is faster here")
+      ->transform(CLI::CheckedTransformer(kWides).description(""))
+      ->type_name("auto|always|never")
+      ->default_str("auto");
   const auto add_prompt = [&](const char* name, std::string& text, const char* what) {
     command.add_option(name, text, what)->type_name("TEXT")->group(std::string(kPromptGroup));
   };
@@ -163,7 +172,8 @@ Engine ModelArguments::load(int n_sessions) const {
   Engine engine = Engine::load(model, {.n_threads = n_threads,
                                        .session_slots = slots,
                                        .max_sessions = n_sessions,
-                                       .cache = kCaches.at(cache)});
+                                       .cache = kCaches.at(cache),
+                                       .wide = wide});
   if (!adapter.empty()) engine.load_adapter(adapter);
   return engine;
 }

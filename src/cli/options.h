@@ -39,6 +39,7 @@ struct ModelArguments {
   int n_threads = 0;
   int slots = EngineOptions{}.session_slots;
   std::string cache = "f16";  // or f32, q8_0, q4_0
+  Wide wide = Wide::kByCost;
   PromptText prompt;
 
   void add_to(CLI::App& command);

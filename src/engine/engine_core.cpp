@@ -36,6 +36,9 @@ EngineCore::EngineCore(std::shared_ptr<const Model> model, const EngineOptions& 
   network.n_slots = options.session_slots * options.max_sessions;
   network.cache_type = cache_type_of(options.cache);
   network_ = model_->make_network(network);
+  if (network_->has_wide_copies()) {
+    network_->set_wide_rows(options.wide == Wide::kAlways ? 1 : find_wide_rows(*network_));
+  }
   const int n_rows = network_->max_rows_per_pass();  // reading ahead may fill a pass: its price is not asked
   shared_pass_ = std::make_unique<SharedPass>(
       *network_, PassBudget{.rows = n_rows, .source_rows = options.shared_source_rows, .cheap_rows = n_rows});

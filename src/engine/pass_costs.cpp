@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 
 #include "stream/timeline.h"
 #include "tandem/error.h"
@@ -49,37 +50,77 @@ bool PassCosts::forks_pay(int n_sessions) const {
 
 namespace {
 
-double time_of(Network& network, SessionRows& session, Timeline& timeline, int n_rows) {
-  session.rows.clear();
-  for (int i = 0; i < n_rows; ++i)
-    session.rows.push_back({.place = timeline.add_target_row(0, RowKind::kKept), .wants_logits = true});
-  session.cached = timeline.rows();
-  const auto start = std::chrono::steady_clock::now();
-  (void)network.evaluate(std::span(&session, 1));
-  const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
-  timeline.clear();
-  return ms.count();
-}
+/// Passes of some rows in a span of their own.
+class Timer {
+ public:
+  /// With the least power of two that is `most_rows` or more, or what passes may have.
+  Timer(Network& network, std::shared_ptr<const Adapter> adapter, int most_rows)
+      : network_(network), session_{.span = {}, .adapter = std::move(adapter)} {
+    int n_slots = 1;
+    while (n_slots < std::min(most_rows, network.max_rows_per_pass())) n_slots *= 2;
+    n_slots = std::min(n_slots, network.max_rows_per_pass());
+    session_.span = network.reserve(n_slots);
+    timeline_.emplace(Position::whole(0), n_slots);
+  }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() {
+    if (most_rows() > 0) network_.release(session_.span);
+  }
+
+  int most_rows() const { return session_.span.size; }  // 0: the cache has no room
+
+  /// The best of three: the first makes the graph.
+  double ms(int n_rows) {
+    constexpr int kTimes = 3;
+    double best = std::numeric_limits<double>::infinity();
+    for (int i = 0; i < kTimes; ++i) best = std::min(best, ms_once(n_rows));
+    return best;
+  }
+
+ private:
+  double ms_once(int n_rows) {
+    session_.rows.clear();
+    for (int i = 0; i < n_rows; ++i)
+      session_.rows.push_back({.place = timeline_->add_target_row(0, RowKind::kKept), .wants_logits = true});
+    session_.cached = timeline_->rows();
+    const auto start = std::chrono::steady_clock::now();
+    (void)network_.evaluate(std::span(&session_, 1));
+    const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
+    timeline_->clear();
+    return ms.count();
+  }
+
+  Network& network_;
+  SessionRows session_;
+  std::optional<Timeline> timeline_;
+};
 
 }  // namespace
 
 std::vector<PassCost> measure_pass_costs(Network& network, std::shared_ptr<const Adapter> adapter,
                                          int most_rows) {
-  int n_slots = 1;
-  while (n_slots < std::min(most_rows, network.max_rows_per_pass())) n_slots *= 2;
-  n_slots = std::min(n_slots, network.max_rows_per_pass());
-  SessionRows session{.span = network.reserve(n_slots), .adapter = std::move(adapter)};
+  Timer timer(network, std::move(adapter), most_rows);
   std::vector<PassCost> points;
-  if (session.span.size == 0) return points;
-  Timeline timeline(Position::whole(0), n_slots);
-  for (int n_rows = 1; n_rows <= n_slots; n_rows *= 2) {
-    constexpr int kTimes = 3;  // the first builds the graph
-    double best = std::numeric_limits<double>::infinity();
-    for (int i = 0; i < kTimes; ++i) best = std::min(best, time_of(network, session, timeline, n_rows));
-    points.push_back({.rows = n_rows, .ms = best});
-  }
-  network.release(session.span);
+  for (int n_rows = 1; n_rows <= timer.most_rows(); n_rows *= 2)
+    points.push_back({.rows = n_rows, .ms = timer.ms(n_rows)});
   return points;
+}
+
+int find_wide_rows(Network& network) {
+  constexpr int kMany = 32;  // beyond, every row costs the same
+  constexpr int kFew = 4;    // below, reading weights is all there is
+  Timer timer(network, nullptr, kMany);
+  int least = 0;
+  for (int n_rows = timer.most_rows(); n_rows >= kFew; n_rows /= 2) {
+    network.set_wide_rows(0);
+    const double without = timer.ms(n_rows);
+    network.set_wide_rows(n_rows);
+    if (timer.ms(n_rows) > without) break;
+    least = n_rows;
+  }
+  network.set_wide_rows(0);
+  return least;
 }
 
 }  // namespace tandem

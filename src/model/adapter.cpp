@@ -35,16 +35,23 @@ std::shared_ptr<const Adapter> Adapter::load(const AdapterBase& base, const std:
   if (adapter->metadata_) require_kept_end(*file, *adapter->metadata_, *base.vocabulary);
   adapter->head_ = choose_head(base, adapter->metadata_);
   // Too small to be worth another layout; libllama leaves them as they are, too.
-  WeightLoader loader(file, base.head_source.device, WeightLayout::kAsStored);
+  WeightPlace to = base.head_source.to;
+  to.layout = WeightLayout::kAsStored;
+  WeightLoader loader(file, to);
   for (const LoraPair& pair : lora.pairs) {
     const bool is_head = pair.target == base.head_source.name;
     const auto matrix = base.matrices->find(pair.target);
     TANDEM_CHECK(is_head || matrix != base.matrices->end());
     ggml_tensor* a = loader.matrix(pair.a->name, static_cast<int>(pair.a->shape[0]), pair.rank());
     ggml_tensor* b = load_b(loader, pair, is_head ? adapter->head_->ids : std::vector<TokenId>());
-    adapter->changes_[is_head ? adapter->head_->matrix : matrix->second] = {a, b, pair.scale};
+    adapter->changes_[is_head ? adapter->head_->matrix : matrix->second] = {
+        .a = a, .b = b, .scale = pair.scale, .wide_a = nullptr, .wide_b = nullptr};
   }
   adapter->weights_ = std::make_shared<WeightBuffers>(loader.finish());
+  for (auto& [matrix, change] : adapter->changes_) {
+    change.wide_a = adapter->weights_->find_wide(change.a);
+    change.wide_b = adapter->weights_->find_wide(change.b);
+  }
   return adapter;
 }
 

@@ -21,6 +21,8 @@ struct AdapterBase {
   const Vocabulary* vocabulary;
 };
 
+class WideMatrix;
+
 class Adapter {
  public:
   /// scale * B (A x) is added to a product with x.
@@ -28,6 +30,8 @@ class Adapter {
     ggml_tensor* a;  // ne = [n_in, rank]
     ggml_tensor* b;  // ne = [rank, n_out]
     float scale;
+    const WideMatrix* wide_a;  // null: without a copy
+    const WideMatrix* wide_b;
   };
 
   /// Throws as read_lora and check_fits, and as read_stream_metadata for its `tandem.*` keys.

@@ -11,6 +11,7 @@
 #include "model/family.h"
 #include "model/head.h"
 #include "model/model.h"
+#include "model/weights.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -51,7 +52,8 @@ void upload(ggml_tensor* tensor, const std::vector<T>& values) {
 
 }  // namespace
 
-GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& family, ggml_backend_dev_t device,
+GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& family,
+                         const WeightBuffers& layers, ggml_backend_dev_t device,
                          const NetworkOptions& options)
     : model_(std::move(model)),
       family_(family),
@@ -59,7 +61,14 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
       cache_(family.config(), options.cache_type, options.n_slots, backend_.buffer_type()),
       attention_(options.attention),
       max_rows_(checked("rows per pass", options.max_rows_per_pass, kMostRows)),
+      wide_(layers.wide.empty() ? nullptr : std::make_unique<WideChoice>(layers, options.n_threads)),
       allocator_(ggml_gallocr_new(backend_.buffer_type())) {}
+
+void GgmlNetwork::set_wide_rows(int least) {
+  if (!wide_) return;
+  wide_->least_rows = least;
+  graph_.reset();
+}
 
 Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
   put_in_order(pass);
@@ -151,7 +160,8 @@ void GgmlNetwork::check(const SessionRows& session) const {
 void GgmlNetwork::prepare_graph(PassShape shape) {
   if (graph_ && graph_->shape() == shape) return;
   graph_.reset();
-  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape));
+  auto graph =
+      std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_.get());
   family_.build(*graph);
   if (!ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
     throw Error(ErrorCode::kUnsupported,

@@ -10,7 +10,6 @@
 #include "model/model_options.h"
 #include "stream/types.h"
 
-struct ggml_backend_device;
 struct ggml_tensor;
 
 namespace tandem {
@@ -29,8 +28,7 @@ struct Head {
 /// Where a head comes from.
 struct HeadSource {
   std::shared_ptr<const GgufFile> file;
-  ggml_backend_device* device = nullptr;
-  WeightLayout layout = WeightLayout::kFastest;
+  WeightPlace to;
   std::string name;  // of the output matrix
   int n_embd = 0;
   int n_vocab = 0;

@@ -49,7 +49,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOpt
   impl->config = read_config(*impl->file);
   impl->metadata = read_stream_metadata(*impl->file, impl->config.n_vocab);
   ggml_backend_dev_t device = find_device(options.device);
-  WeightLoader loader(impl->file, device, options.layout);
+  const WeightPlace to{.device = device, .layout = options.layout, .wide = options.wide};
+  WeightLoader loader(impl->file, to);
   impl->family = make_family(impl->config, loader);
   impl->weights = loader.finish();
   impl->matrices = loader.matrices();
@@ -61,8 +62,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOpt
   if (impl->metadata) check_prompt(impl->metadata->prompt, *impl->vocabulary, path);
   if (impl->metadata) require_kept_end(*impl->file, *impl->metadata, *impl->vocabulary);
   impl->head_source = {.file = impl->file,
-                       .device = device,
-                       .layout = options.layout,
+                       .to = to,
                        .name = impl->family->head_name(),
                        .n_embd = impl->config.n_embd,
                        .n_vocab = impl->config.n_vocab};
@@ -106,8 +106,8 @@ std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) cons
 }
 
 std::unique_ptr<Network> Model::make_network(const NetworkOptions& options) const {
-  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->head_source.device,
-                                       options);
+  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->weights,
+                                       impl_->head_source.to.device, options);
 }
 
 }  // namespace tandem

@@ -75,6 +75,11 @@ class Network {
   /// One pass. Writes K and V of every row into its slot; rows see each other and the cache as visibility.h
   /// says. Cost: one reading of the weights, attention over each session's own slots only.
   virtual Logits evaluate(std::span<const SessionRows> pass) = 0;
+
+  /// Whether there are matrices that are kept a second time for many rows, and from how many rows on those
+  /// are multiplied with (0: never, as before it is set).
+  virtual bool has_wide_copies() const { return false; }
+  virtual void set_wide_rows(int /*least*/) {}
 };
 
 }  // namespace tandem

@@ -3,13 +3,16 @@
 #include <ggml.h>
 
 #include "model/config.h"
+#include "model/weights.h"
 #include "tandem/error.h"
 
 namespace tandem {
 
-PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape)
-    : config_(config), cache_(cache), attention_(attention), shape_(std::move(shape)) {
-  constexpr std::size_t kNodesPerLayer = 56;    // of any family, views included
+PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
+                     WideChoice* wide)
+    : config_(config), cache_(cache), attention_(attention), shape_(std::move(shape)), wide_(wide) {
+  if (wide != nullptr && wide->least_rows > 0) wide_products_.emplace(wide->kernels);
+  constexpr std::size_t kNodesPerLayer = 60;    // of any family, views included
   constexpr std::size_t kNodesPerSession = 20;  // of one layer's attention, views included
   constexpr std::size_t kNodesPerAdapter = 56;  // of one layer's products, or of a head's
   constexpr std::size_t kNodesPerHead = 8;
@@ -124,6 +127,20 @@ ggml_tensor* PassGraph::attend_plain(ggml_tensor* mask, ggml_tensor* q, ggml_ten
 
 ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
   return logit_rows_ == nullptr ? x : ggml_get_rows(context_.get(), x, logit_rows_);
+}
+
+const WideMatrix* PassGraph::wide_of(const ggml_tensor* matrix) const {
+  return wide_ == nullptr ? nullptr : wide_->layers.find_wide(matrix);
+}
+
+bool PassGraph::uses(const WideMatrix* wide, int n_rows) const {
+  return wide != nullptr && wide_products_ && n_rows >= wide_->least_rows;
+}
+
+ggml_tensor* PassGraph::rounded(ggml_tensor* x) {
+  ggml_tensor*& rounded = rounded_[x];
+  if (rounded == nullptr) rounded = ggml_cast(context_.get(), x, GGML_TYPE_BF16);
+  return rounded;
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

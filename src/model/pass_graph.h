@@ -9,15 +9,20 @@
 #include <ggml-cpp.h>
 
 #include <memory>
+#include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "model/cache.h"
+#include "model/wide_product.h"
 
 namespace tandem {
 
 class Adapter;
+class WideMatrix;
 struct Head;
+struct WeightBuffers;
 
 /// One session's part of a pass.
 struct SessionPart {
@@ -64,9 +69,20 @@ struct PassShape {
   bool operator==(const PassShape&) const = default;
 };
 
+/// Which products go through wide copies, and with what.
+struct WideChoice {
+  WideChoice(const WeightBuffers& of_layers, int n_threads) : layers(of_layers), kernels(n_threads) {}
+
+  const WeightBuffers& layers;
+  WideKernels kernels;
+  int least_rows = 0;  // of a product; 0: none
+};
+
 class PassGraph {
  public:
-  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape);
+  /// `wide` may be null.
+  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
+            WideChoice* wide);
 
   // For families, while building.
   ggml_context* context() const { return context_.get(); }
@@ -81,6 +97,13 @@ class PassGraph {
   ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
   /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
   ggml_tensor* select_logit_rows(ggml_tensor* x) const;
+  /// The copy of a layer's matrix; null if it has none.
+  const WideMatrix* wide_of(const ggml_tensor* matrix) const;
+  /// Whether a product of `n_rows` rows goes through the copy.
+  bool uses(const WideMatrix* wide, int n_rows) const;
+  WideProducts& wide_products() { return *wide_products_; }
+  /// x in bf16, as wide products take it: one node, however many of them do.
+  ggml_tensor* rounded(ggml_tensor* x);
   /// Of the next head.
   void add_logits(ggml_tensor* logits);
 
@@ -108,6 +131,9 @@ class PassGraph {
   const Cache& cache_;
   Attention attention_;
   PassShape shape_;
+  const WideChoice* wide_;
+  std::optional<WideProducts> wide_products_;
+  std::unordered_map<const ggml_tensor*, ggml_tensor*> rounded_;
   ggml_context_ptr context_;
   ggml_cgraph* graph_ = nullptr;
   ggml_tensor* embeddings_ = nullptr;

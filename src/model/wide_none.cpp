@@ -1,0 +1,38 @@
+// A build without oneDNN: no matrix has a wide copy, so nothing multiplies with one.
+#include "model/wide_matrix.h"
+#include "model/wide_product.h"
+#include "tandem/error.h"
+
+namespace tandem {
+
+bool has_wide_products() {
+  return false;
+}
+
+bool WideMatrix::suits(const StoredTensor&) {
+  return false;
+}
+
+void WideMatrix::Free::operator()(std::byte*) const {}
+
+WideMatrix::WideMatrix(const StoredTensor&) {
+  throw Error(ErrorCode::kUnsupported, "wide copies: this build has no oneDNN");
+}
+
+struct WideKernels::Impl {};
+WideKernels::WideKernels(int) {}
+WideKernels::~WideKernels() = default;
+
+struct WideProducts::Call {};
+WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
+WideProducts::~WideProducts() = default;
+
+ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*, float, Output) {
+  throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
+}
+
+ggml_tensor* WideProducts::add_product(ggml_context*, ggml_tensor*, int, const WideMatrix&, ggml_tensor*) {
+  throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
+}
+
+}  // namespace tandem
