@@ -21,10 +21,7 @@ Engine Engine::load(const std::string& path, const EngineOptions& options) {
                             "{}, {}, {}",
                             kMostSlots, options.session_slots, options.max_sessions, options.n_threads));
   }
-  const bool has_many_rows =
-      options.wide == Wide::kAlways || (options.wide == Wide::kByCost && options.max_sessions > 1);
-  const ModelOptions model{.wide = has_many_rows ? WideCopies::kWhereTheySuit : WideCopies::kNone};
-  return Engine(std::make_unique<EngineCore>(Model::load(path, model), options));
+  return Engine(std::make_unique<EngineCore>(Model::load(path), options));
 }
 
 Engine::Engine(std::unique_ptr<EngineCore> core) : core_(std::move(core)) {}

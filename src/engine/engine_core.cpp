@@ -36,9 +36,6 @@ EngineCore::EngineCore(std::shared_ptr<const Model> model, const EngineOptions& 
   network.n_slots = options.session_slots * options.max_sessions;
   network.cache_type = cache_type_of(options.cache);
   network_ = model_->make_network(network);
-  if (network_->has_wide_copies()) {
-    network_->set_wide_rows(options.wide == Wide::kAlways ? 1 : find_wide_rows(*network_));
-  }
   const int n_rows = network_->max_rows_per_pass();  // reading ahead may fill a pass: its price is not asked
   shared_pass_ = std::make_unique<SharedPass>(
       *network_, PassBudget{.rows = n_rows, .source_rows = options.shared_source_rows, .cheap_rows = n_rows});
@@ -204,12 +201,23 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
                  .target_rows_base = options.target_rows_base,
                  .target_rows_per_source_row = options.target_rows_per_source_row,
                  .no_repeat_ngram = no_repeat_ngram_of(options, metadata)};
+  widen(parts.adapter);
   if (options.fork == Fork::kByCost) know_costs(parts.adapter);
   parts.forks_pay_alone = !costs_ || costs_->forks_pay(1);
   parts.network = network_.get();
   parts.span = reserve(parts.targets);
   parts.span_bytes = session_bytes();
   return std::make_unique<SessionCore>(std::move(parts));
+}
+
+/// Makes the copies for the adapter's rows with its first session; the first of all measures when to use
+/// them.
+void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
+  const bool has_many_rows =
+      options_.wide == Wide::kAlways || (options_.wide == Wide::kByCost && options_.max_sessions > 1);
+  if (!has_many_rows || !network_->widen(adapter) || knows_wide_rows_) return;
+  knows_wide_rows_ = true;
+  network_->set_wide_rows(options_.wide == Wide::kAlways ? 1 : find_wide_rows(*network_, adapter));
 }
 
 /// Measures them with the first session that asks. Where the cache has no room to, nothing is known.

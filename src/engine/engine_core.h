@@ -40,12 +40,14 @@ class EngineCore {
                         const std::optional<StreamMetadata>& metadata, const Head& head) const;
   Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
   CacheSpan reserve(std::span<const TargetParts> targets);
+  void widen(const std::shared_ptr<const Adapter>& adapter);
   void know_costs(const std::shared_ptr<const Adapter>& adapter);
   void set_costs(std::vector<PassCost> points);
 
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
   std::unique_ptr<Network> network_;
+  bool knows_wide_rows_ = false;
   std::optional<PassCosts> costs_;
   std::unique_ptr<SharedPass> shared_pass_;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path

@@ -107,10 +107,10 @@ std::vector<PassCost> measure_pass_costs(Network& network, std::shared_ptr<const
   return points;
 }
 
-int find_wide_rows(Network& network) {
+int find_wide_rows(Network& network, std::shared_ptr<const Adapter> adapter) {
   constexpr int kMany = 32;  // beyond, every row costs the same
   constexpr int kFew = 4;    // below, reading weights is all there is
-  Timer timer(network, nullptr, kMany);
+  Timer timer(network, std::move(adapter), kMany);
   int least = 0;
   for (int n_rows = timer.most_rows(); n_rows >= kFew; n_rows /= 2) {
     network.set_wide_rows(0);

@@ -1,7 +1,8 @@
 #include "model/adapter.h"
 
+#include <algorithm>
+
 #include "model/gguf_file.h"
-#include "model/lora_file.h"
 #include "model/weights.h"
 #include "tandem/error.h"
 
@@ -35,24 +36,24 @@ std::shared_ptr<const Adapter> Adapter::load(const AdapterBase& base, const std:
   if (adapter->metadata_) require_kept_end(*file, *adapter->metadata_, *base.vocabulary);
   adapter->head_ = choose_head(base, adapter->metadata_);
   // Too small to be worth another layout; libllama leaves them as they are, too.
-  WeightPlace to = base.head_source.to;
-  to.layout = WeightLayout::kAsStored;
-  WeightLoader loader(file, to);
+  WeightLoader loader(file, base.head_source.device, WeightLayout::kAsStored);
   for (const LoraPair& pair : lora.pairs) {
     const bool is_head = pair.target == base.head_source.name;
     const auto matrix = base.matrices->find(pair.target);
     TANDEM_CHECK(is_head || matrix != base.matrices->end());
     ggml_tensor* a = loader.matrix(pair.a->name, static_cast<int>(pair.a->shape[0]), pair.rank());
     ggml_tensor* b = load_b(loader, pair, is_head ? adapter->head_->ids : std::vector<TokenId>());
-    adapter->changes_[is_head ? adapter->head_->matrix : matrix->second] = {
-        .a = a, .b = b, .scale = pair.scale, .wide_a = nullptr, .wide_b = nullptr};
+    adapter->changes_[is_head ? adapter->head_->matrix : matrix->second] = {a, b, pair.scale};
   }
   adapter->weights_ = std::make_shared<WeightBuffers>(loader.finish());
-  for (auto& [matrix, change] : adapter->changes_) {
-    change.wide_a = adapter->weights_->find_wide(change.a);
-    change.wide_b = adapter->weights_->find_wide(change.b);
-  }
+  adapter->lora_ = lora;
   return adapter;
+}
+
+const LoraPair* Adapter::find_pair(std::string_view matrix) const {
+  const auto pair = std::find_if(lora_.pairs.begin(), lora_.pairs.end(),
+                                 [&](const LoraPair& one) { return one.target == matrix; });
+  return pair == lora_.pairs.end() ? nullptr : &*pair;
 }
 
 const Adapter::Change* Adapter::find(const ggml_tensor* matrix) const {

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "model/head.h"
+#include "model/lora_file.h"
 #include "model/stream_metadata.h"
 
 namespace tandem {
@@ -21,8 +22,6 @@ struct AdapterBase {
   const Vocabulary* vocabulary;
 };
 
-class WideMatrix;
-
 class Adapter {
  public:
   /// scale * B (A x) is added to a product with x.
@@ -30,8 +29,6 @@ class Adapter {
     ggml_tensor* a;  // ne = [n_in, rank]
     ggml_tensor* b;  // ne = [rank, n_out]
     float scale;
-    const WideMatrix* wide_a;  // null: without a copy
-    const WideMatrix* wide_b;
   };
 
   /// Throws as read_lora and check_fits, and as read_stream_metadata for its `tandem.*` keys.
@@ -39,6 +36,8 @@ class Adapter {
 
   /// Null for a matrix that it leaves alone.
   const Change* find(const ggml_tensor* matrix) const;
+  /// As the file holds it, by the matrix' name; null for one that it leaves alone.
+  const LoraPair* find_pair(std::string_view matrix) const;
   /// Its own if it has `tandem.*` keys, else the model's.
   const std::shared_ptr<const Head>& head() const { return head_; }
   /// Nothing for an adapter without `tandem.*` keys: then the base's hold.
@@ -51,7 +50,8 @@ class Adapter {
   std::string path_;
   std::optional<StreamMetadata> metadata_;
   std::shared_ptr<const Head> head_;
-  std::shared_ptr<const WeightBuffers> weights_;
+  std::shared_ptr<const WeightBuffers> weights_;  // and the file
+  LoraFile lora_;
   std::map<const ggml_tensor*, Change> changes_;
 };
 

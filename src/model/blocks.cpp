@@ -44,7 +44,8 @@ ggml_tensor* Blocks::norm(ggml_tensor* x, ggml_tensor* gain) const {
 }
 
 ggml_tensor* Blocks::product(ggml_tensor* matrix, ggml_tensor* x) const {
-  ggml_tensor* y = multiply(matrix, pass_.wide_of(matrix), x);
+  if (ggml_tensor* y = pass_.wide_product(matrix, x)) return y;
+  ggml_tensor* y = ggml_mul_mat(pass_.context(), matrix, x);
   const bool has_all_rows = x->ne[1] == pass_.n_rows();
   for (const AdapterPart& part : pass_.shape().adapters)
     y = adapt(*part.adapter, matrix, has_all_rows ? part.rows : part.logits, x, y);
@@ -53,18 +54,14 @@ ggml_tensor* Blocks::product(ggml_tensor* matrix, ggml_tensor* x) const {
 
 ggml_tensor* Blocks::head_product(const HeadPart& part, ggml_tensor* x) const {
   x = rows_of(x, part.logits);
-  ggml_tensor* y = multiply(part.head->matrix, part.head->weights->find_wide(part.head->matrix), x);
+  if (ggml_tensor* y = pass_.wide_product(part.head->matrix, x)) return y;
+  ggml_tensor* y = ggml_mul_mat(pass_.context(), part.head->matrix, x);
   for (const AdapterPart& other : pass_.shape().adapters) {
     if (other.adapter->head() != part.head) continue;
     const RowRange rows{other.logits.first - part.logits.first, other.logits.n};
     y = adapt(*other.adapter, part.head->matrix, rows, x, y);
   }
   return y;
-}
-
-ggml_tensor* Blocks::multiply(ggml_tensor* matrix, const WideMatrix* wide, ggml_tensor* x) const {
-  if (!pass_.uses(wide, static_cast<int>(x->ne[1]))) return ggml_mul_mat(pass_.context(), matrix, x);
-  return pass_.wide_products().product(pass_.context(), *wide, pass_.rounded(x));
 }
 
 ggml_tensor* Blocks::rows_of(ggml_tensor* x, RowRange rows) const {
@@ -79,12 +76,6 @@ ggml_tensor* Blocks::adapt(const Adapter& adapter, const ggml_tensor* matrix, Ro
   const Adapter::Change* change = adapter.find(matrix);
   if (change == nullptr || rows.n == 0) return y;
   ggml_context* ctx = pass_.context();
-  if (change->wide_a != nullptr && pass_.uses(change->wide_b, rows.n)) {
-    WideProducts& wide = pass_.wide_products();
-    ggml_tensor* inner = wide.product(ctx, *change->wide_a, rows_of(pass_.rounded(x), rows), change->scale,
-                                      WideProducts::Output::kBf16);
-    return wide.add_product(ctx, y, rows.first, *change->wide_b, inner);
-  }
   ggml_tensor* inner = scale(ggml_mul_mat(ctx, change->a, rows_of(x, rows)), change->scale);
   ggml_tensor* added = ggml_mul_mat(ctx, change->b, inner);  // ne = [n_out, rows]
   if (rows.n == y->ne[1]) return add(y, added);

@@ -83,7 +83,6 @@ class Blocks {
   std::pair<ggml_tensor*, ggml_tensor*> keep_wanted(int layer, ggml_tensor* attended, ggml_tensor* x) const;
 
  private:
-  ggml_tensor* multiply(ggml_tensor* matrix, const WideMatrix* wide, ggml_tensor* x) const;
   ggml_tensor* rows_of(ggml_tensor* x, RowRange rows) const;
   ggml_tensor* adapt(const Adapter& adapter, const ggml_tensor* matrix, RowRange rows, ggml_tensor* x,
                      ggml_tensor* y) const;

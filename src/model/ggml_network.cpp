@@ -11,7 +11,6 @@
 #include "model/family.h"
 #include "model/head.h"
 #include "model/model.h"
-#include "model/weights.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -52,8 +51,7 @@ void upload(ggml_tensor* tensor, const std::vector<T>& values) {
 
 }  // namespace
 
-GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& family,
-                         const WeightBuffers& layers, ggml_backend_dev_t device,
+GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& family, ggml_backend_dev_t device,
                          const NetworkOptions& options)
     : model_(std::move(model)),
       family_(family),
@@ -61,12 +59,20 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
       cache_(family.config(), options.cache_type, options.n_slots, backend_.buffer_type()),
       attention_(options.attention),
       max_rows_(checked("rows per pass", options.max_rows_per_pass, kMostRows)),
-      wide_(layers.wide.empty() ? nullptr : std::make_unique<WideChoice>(layers, options.n_threads)),
+      wide_(options.n_threads),
       allocator_(ggml_gallocr_new(backend_.buffer_type())) {}
 
+bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
+  // Nobody else has it any more: its rows will not come again.
+  const auto is_gone = [](const auto& entry) { return entry.first && entry.first.use_count() == 1; };
+  if (std::erase_if(wide_.copies, is_gone) > 0) graph_.reset();
+  const auto made = wide_.copies.try_emplace(adapter);
+  if (made.second) made.first->second = model_->make_wide_copies(adapter.get());
+  return made.first->second != nullptr;
+}
+
 void GgmlNetwork::set_wide_rows(int least) {
-  if (!wide_) return;
-  wide_->least_rows = least;
+  wide_.least_rows = least;
   graph_.reset();
 }
 
@@ -160,8 +166,7 @@ void GgmlNetwork::check(const SessionRows& session) const {
 void GgmlNetwork::prepare_graph(PassShape shape) {
   if (graph_ && graph_->shape() == shape) return;
   graph_.reset();
-  auto graph =
-      std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_.get());
+  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_);
   family_.build(*graph);
   if (!ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
     throw Error(ErrorCode::kUnsupported,

@@ -15,20 +15,19 @@ namespace tandem {
 
 class Family;
 class Model;
-struct WeightBuffers;
 struct NetworkOptions;
 
 class GgmlNetwork final : public Network {
  public:
   /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
-  GgmlNetwork(std::shared_ptr<const Model> model, const Family& family, const WeightBuffers& layers,
-              ggml_backend_dev_t device, const NetworkOptions& options);
+  GgmlNetwork(std::shared_ptr<const Model> model, const Family& family, ggml_backend_dev_t device,
+              const NetworkOptions& options);
 
   int max_rows_per_pass() const override { return max_rows_; }
   [[nodiscard]] CacheSpan reserve(int n_slots) override { return cache_.reserve(n_slots); }
   void release(CacheSpan span) override { cache_.release(span); }
   Logits evaluate(std::span<const SessionRows> pass) override;
-  bool has_wide_copies() const override { return wide_ != nullptr; }
+  bool widen(const std::shared_ptr<const Adapter>& adapter) override;
   void set_wide_rows(int least) override;
 
  private:
@@ -48,7 +47,7 @@ class GgmlNetwork final : public Network {
   Cache cache_;
   Attention attention_;
   int max_rows_;
-  std::unique_ptr<WideChoice> wide_;  // null: no matrix has a wide copy
+  WideChoice wide_;
   ggml_gallocr_ptr allocator_;
   std::unique_ptr<PassGraph> graph_;  // of the last pass; the next one of the same shape reuses it
 

@@ -12,7 +12,7 @@
 namespace tandem {
 
 std::shared_ptr<const Head> load_head(const HeadSource& source, const std::vector<TokenId>& ids) {
-  WeightLoader loader(source.file, source.to);
+  WeightLoader loader(source.file, source.device, source.layout);
   auto head = std::make_shared<Head>();
   head->matrix = ids.empty() ? loader.matrix(source.name, source.n_embd, source.n_vocab)
                              : loader.rows(source.name, source.n_embd, source.n_vocab, ids);

@@ -10,6 +10,7 @@
 #include "model/model_options.h"
 #include "stream/types.h"
 
+struct ggml_backend_device;
 struct ggml_tensor;
 
 namespace tandem {
@@ -28,7 +29,8 @@ struct Head {
 /// Where a head comes from.
 struct HeadSource {
   std::shared_ptr<const GgufFile> file;
-  WeightPlace to;
+  ggml_backend_device* device = nullptr;
+  WeightLayout layout = WeightLayout::kFastest;
   std::string name;  // of the output matrix
   int n_embd = 0;
   int n_vocab = 0;

@@ -9,49 +9,12 @@
 
 #include "model/gguf_file.h"
 #include "model/lora_file.h"
+#include "model/low_rank.h"
 #include "model/model.h"
-#include "model/weights.h"
 
 namespace tandem {
 
 namespace {
-
-std::vector<float> read_all(const StoredTensor& tensor) {
-  const RowTable table(tensor);
-  const auto width = static_cast<std::size_t>(table.width());
-  std::vector<float> values(width * static_cast<std::size_t>(table.n_rows()));
-  for (int i = 0; i < table.n_rows(); ++i)
-    table.read(i, std::span(values).subspan(static_cast<std::size_t>(i) * width, width));
-  return values;
-}
-
-/// scale * B A, row by row.
-class LowRank {
- public:
-  explicit LowRank(const LoraPair& pair)
-      : n_in_(static_cast<std::size_t>(pair.a->shape[0])),
-        rank_(static_cast<std::size_t>(pair.rank())),
-        a_(read_all(*pair.a)),
-        b_(read_all(*pair.b)) {
-    for (float& value : b_) value *= pair.scale;
-  }
-
-  void add_to(int first_row, std::span<float> rows) const {
-    const float* b = b_.data() + static_cast<std::size_t>(first_row) * rank_;
-    for (std::size_t begin = 0; begin < rows.size(); begin += n_in_, b += rank_) {
-      for (std::size_t r = 0; r < rank_; ++r) {
-        const float* a = a_.data() + r * n_in_;
-        for (std::size_t i = 0; i < n_in_; ++i) rows[begin + i] += b[r] * a[i];
-      }
-    }
-  }
-
- private:
-  std::size_t n_in_;
-  std::size_t rank_;
-  std::vector<float> a_;  // [rank * n_in]
-  std::vector<float> b_;  // [n_out * rank]
-};
 
 bool is_stream_key(const std::string& key) {
   // What the rows of a cut vocabulary were once is the base's own history, not how it streams.

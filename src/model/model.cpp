@@ -12,6 +12,7 @@
 #include "model/lora_file.h"
 #include "model/weight_types.h"
 #include "model/weights.h"
+#include "model/wide_copies.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -49,8 +50,7 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOpt
   impl->config = read_config(*impl->file);
   impl->metadata = read_stream_metadata(*impl->file, impl->config.n_vocab);
   ggml_backend_dev_t device = find_device(options.device);
-  const WeightPlace to{.device = device, .layout = options.layout, .wide = options.wide};
-  WeightLoader loader(impl->file, to);
+  WeightLoader loader(impl->file, device, options.layout);
   impl->family = make_family(impl->config, loader);
   impl->weights = loader.finish();
   impl->matrices = loader.matrices();
@@ -62,7 +62,8 @@ std::shared_ptr<const Model> Model::load(const std::string& path, const ModelOpt
   if (impl->metadata) check_prompt(impl->metadata->prompt, *impl->vocabulary, path);
   if (impl->metadata) require_kept_end(*impl->file, *impl->metadata, *impl->vocabulary);
   impl->head_source = {.file = impl->file,
-                       .to = to,
+                       .device = device,
+                       .layout = options.layout,
                        .name = impl->family->head_name(),
                        .n_embd = impl->config.n_embd,
                        .n_vocab = impl->config.n_vocab};
@@ -105,9 +106,21 @@ std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) cons
                        path);
 }
 
+std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter) const {
+  const bool is_cpu = ggml_backend_dev_type(impl_->head_source.device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+  if (!is_cpu || !has_wide_products()) return nullptr;
+  auto copies = std::make_unique<const WideCopies>(
+      WideSource{.file = *impl_->file,
+                 .matrices = impl_->matrices,
+                 .head_name = impl_->head_source.name,
+                 .head = adapter == nullptr ? *impl_->head : *adapter->head(),
+                 .adapter = adapter});
+  return copies->empty() ? nullptr : std::move(copies);
+}
+
 std::unique_ptr<Network> Model::make_network(const NetworkOptions& options) const {
-  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->weights,
-                                       impl_->head_source.to.device, options);
+  return std::make_unique<GgmlNetwork>(shared_from_this(), *impl_->family, impl_->head_source.device,
+                                       options);
 }
 
 }  // namespace tandem

@@ -19,6 +19,7 @@
 namespace tandem {
 
 class Adapter;
+class WideCopies;
 struct Head;
 
 class Model : public std::enable_shared_from_this<Model> {
@@ -42,6 +43,10 @@ class Model : public std::enable_shared_from_this<Model> {
   const std::shared_ptr<const Head>& head() const;
   /// A LoRA adapter for this model, for any of its networks. Throws Error as Adapter::load.
   std::shared_ptr<const Adapter> load_adapter(const std::string& path) const;
+
+  /// For a CPU with wide products (wide_matrix.h), else nothing, as for a model without quantised matrices.
+  /// `adapter` is one of this model's, or null.
+  std::unique_ptr<const WideCopies> make_wide_copies(const Adapter* adapter) const;
 
   /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
   std::unique_ptr<Network> make_network(const NetworkOptions& options) const;

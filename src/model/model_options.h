@@ -3,8 +3,6 @@
 
 #include <string>
 
-struct ggml_backend_device;
-
 namespace tandem {
 
 /// Where matrices lie.
@@ -24,20 +22,9 @@ enum class Attention {
   kPlain,  // product, softmax, product
 };
 
-/// Whether quantised matrices are kept a second time for passes of many rows (wide_matrix.h). For a CPU only.
-enum class WideCopies { kNone, kWhereTheySuit };
-
 struct ModelOptions {
   std::string device;  // ggml's name, e.g. "CPU"; empty: the first GPU there is, else the CPU
   WeightLayout layout = WeightLayout::kFastest;
-  WideCopies wide = WideCopies::kNone;
-};
-
-/// Where a model's weights go, once its device is found.
-struct WeightPlace {
-  ggml_backend_device* device = nullptr;
-  WeightLayout layout = WeightLayout::kFastest;
-  WideCopies wide = WideCopies::kNone;
 };
 
 struct NetworkOptions {

@@ -76,9 +76,10 @@ class Network {
   /// says. Cost: one reading of the weights, attention over each session's own slots only.
   virtual Logits evaluate(std::span<const SessionRows> pass) = 0;
 
-  /// Whether there are matrices that are kept a second time for many rows, and from how many rows on those
-  /// are multiplied with (0: never, as before it is set).
-  virtual bool has_wide_copies() const { return false; }
+  /// Makes the wide copies (wide_copies.h) for rows of `adapter`, null being the model's, if they are not
+  /// there; false if there can be none.
+  virtual bool widen(const std::shared_ptr<const Adapter>& /*adapter*/) { return false; }
+  /// From how many rows on a product takes the copy; 0, as at first: none does.
   virtual void set_wide_rows(int /*least*/) {}
 };
 

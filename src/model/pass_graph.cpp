@@ -3,15 +3,36 @@
 #include <ggml.h>
 
 #include "model/config.h"
-#include "model/weights.h"
 #include "tandem/error.h"
 
 namespace tandem {
 
+namespace {
+
+/// The copies that all rows of a pass can take.
+const WideCopies* copies_for(const PassShape& shape, const WideChoice& wide) {
+  if (wide.least_rows == 0 || shape.n_rows < wide.least_rows) return nullptr;
+  if (shape.adapters.empty()) return wide.find(nullptr);
+  const AdapterPart& first = shape.adapters.front();
+  return first.rows.n == shape.n_rows ? wide.find(first.adapter) : nullptr;
+}
+
+}  // namespace
+
+const WideCopies* WideChoice::find(const std::shared_ptr<const Adapter>& adapter) const {
+  const auto found = copies.find(adapter);
+  return found == copies.end() ? nullptr : found->second.get();
+}
+
 PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-                     WideChoice* wide)
-    : config_(config), cache_(cache), attention_(attention), shape_(std::move(shape)), wide_(wide) {
-  if (wide != nullptr && wide->least_rows > 0) wide_products_.emplace(wide->kernels);
+                     WideChoice& wide)
+    : config_(config),
+      cache_(cache),
+      attention_(attention),
+      shape_(std::move(shape)),
+      least_wide_rows_(wide.least_rows),
+      wide_copies_(copies_for(shape_, wide)),
+      wide_products_(wide.kernels) {
   constexpr std::size_t kNodesPerLayer = 60;    // of any family, views included
   constexpr std::size_t kNodesPerSession = 20;  // of one layer's attention, views included
   constexpr std::size_t kNodesPerAdapter = 56;  // of one layer's products, or of a head's
@@ -129,18 +150,10 @@ ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
   return logit_rows_ == nullptr ? x : ggml_get_rows(context_.get(), x, logit_rows_);
 }
 
-const WideMatrix* PassGraph::wide_of(const ggml_tensor* matrix) const {
-  return wide_ == nullptr ? nullptr : wide_->layers.find_wide(matrix);
-}
-
-bool PassGraph::uses(const WideMatrix* wide, int n_rows) const {
-  return wide != nullptr && wide_products_ && n_rows >= wide_->least_rows;
-}
-
-ggml_tensor* PassGraph::rounded(ggml_tensor* x) {
-  ggml_tensor*& rounded = rounded_[x];
-  if (rounded == nullptr) rounded = ggml_cast(context_.get(), x, GGML_TYPE_BF16);
-  return rounded;
+ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
+  if (wide_copies_ == nullptr || x->ne[1] < least_wide_rows_) return nullptr;
+  const WideMatrix* copy = wide_copies_->find(matrix);
+  return copy == nullptr ? nullptr : wide_products_.product(context_.get(), *copy, x);
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

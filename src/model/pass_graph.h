@@ -8,21 +8,19 @@
 
 #include <ggml-cpp.h>
 
+#include <map>
 #include <memory>
-#include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "model/cache.h"
+#include "model/wide_copies.h"
 #include "model/wide_product.h"
 
 namespace tandem {
 
 class Adapter;
-class WideMatrix;
 struct Head;
-struct WeightBuffers;
 
 /// One session's part of a pass.
 struct SessionPart {
@@ -71,18 +69,20 @@ struct PassShape {
 
 /// Which products go through wide copies, and with what.
 struct WideChoice {
-  WideChoice(const WeightBuffers& of_layers, int n_threads) : layers(of_layers), kernels(n_threads) {}
+  explicit WideChoice(int n_threads) : kernels(n_threads) {}
 
-  const WeightBuffers& layers;
-  WideKernels kernels;
+  std::map<std::shared_ptr<const Adapter>, std::unique_ptr<const WideCopies>> copies;  // null: none to be had
   int least_rows = 0;  // of a product; 0: none
+  WideKernels kernels;
+
+  /// For rows that all have that adapter; null if there are none.
+  const WideCopies* find(const std::shared_ptr<const Adapter>& adapter) const;
 };
 
 class PassGraph {
  public:
-  /// `wide` may be null.
   PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-            WideChoice* wide);
+            WideChoice& wide);
 
   // For families, while building.
   ggml_context* context() const { return context_.get(); }
@@ -97,13 +97,9 @@ class PassGraph {
   ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
   /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
   ggml_tensor* select_logit_rows(ggml_tensor* x) const;
-  /// The copy of a layer's matrix; null if it has none.
-  const WideMatrix* wide_of(const ggml_tensor* matrix) const;
-  /// Whether a product of `n_rows` rows goes through the copy.
-  bool uses(const WideMatrix* wide, int n_rows) const;
-  WideProducts& wide_products() { return *wide_products_; }
-  /// x in bf16, as wide products take it: one node, however many of them do.
-  ggml_tensor* rounded(ggml_tensor* x);
+  /// matrix x, through the wide copy of the matrix; null if that is not the way to go: for few rows, for
+  /// rows of several adapters, for a matrix without a copy. What the adapter changes is in it.
+  ggml_tensor* wide_product(const ggml_tensor* matrix, ggml_tensor* x);
   /// Of the next head.
   void add_logits(ggml_tensor* logits);
 
@@ -131,9 +127,9 @@ class PassGraph {
   const Cache& cache_;
   Attention attention_;
   PassShape shape_;
-  const WideChoice* wide_;
-  std::optional<WideProducts> wide_products_;
-  std::unordered_map<const ggml_tensor*, ggml_tensor*> rounded_;
+  int least_wide_rows_;
+  const WideCopies* wide_copies_;  // null: no product takes one
+  WideProducts wide_products_;
   ggml_context_ptr context_;
   ggml_cgraph* graph_ = nullptr;
   ggml_tensor* embeddings_ = nullptr;

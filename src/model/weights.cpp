@@ -58,19 +58,13 @@ void RowTable::read(int row, std::span<float> out) const {
   }
 }
 
-const WideMatrix* WeightBuffers::find_wide(const ggml_tensor* matrix) const {
-  const auto found = wide.find(matrix);
-  return found == wide.end() ? nullptr : &found->second;
-}
-
-WeightLoader::WeightLoader(std::shared_ptr<const GgufFile> file, const WeightPlace& to)
-    : file_(std::move(file)), to_(to) {
+WeightLoader::WeightLoader(std::shared_ptr<const GgufFile> file, ggml_backend_dev_t device,
+                           WeightLayout layout)
+    : file_(std::move(file)), device_(device), layout_(layout) {
   ggml_backend_dev_props properties{};
-  ggml_backend_dev_get_props(to_.device, &properties);
+  ggml_backend_dev_get_props(device_, &properties);
   can_map_ = properties.caps.buffer_from_host_ptr &&
-             ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(to_.device));
-  can_widen_ = to_.wide == WideCopies::kWhereTheySuit && has_wide_products() &&
-               ggml_backend_dev_type(to_.device) == GGML_BACKEND_DEVICE_TYPE_CPU;
+             ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(device_));
 }
 
 bool WeightLoader::has(std::string_view name) const {
@@ -97,7 +91,7 @@ const StoredTensor& WeightLoader::require(const std::string& name, int n_in, int
 
 ggml_tensor* WeightLoader::matrix(const std::string& name, int n_in, int n_out) {
   const StoredTensor& stored = require(name, n_in, n_out);
-  return matrices_[name] = place_matrix(stored);
+  return matrices_[name] = place(stored, matrix_buffer_type(stored));
 }
 
 ggml_tensor* WeightLoader::rows(const std::string& name, int n_in, int n_out, std::span<const TokenId> ids) {
@@ -112,7 +106,7 @@ ggml_tensor* WeightLoader::rows(const std::string& name, int n_in, int n_out, st
   }
   gathered.tensor.shape[1] = static_cast<std::int64_t>(ids.size());
   gathered.tensor.data = gathered.bytes;
-  return place_matrix(gathered.tensor);
+  return place(gathered.tensor, matrix_buffer_type(gathered.tensor));
 }
 
 ggml_tensor* WeightLoader::vector(const std::string& name, int n) {
@@ -121,7 +115,7 @@ ggml_tensor* WeightLoader::vector(const std::string& name, int n) {
     throw Error(ErrorCode::kUnsupported, fmt::format("{}: tensor '{}': expected f32, got {}", file_->path(),
                                                      name, type_name(stored.type)));
   }
-  return place(stored, can_stay_mapped(stored) ? nullptr : ggml_backend_dev_buffer_type(to_.device));
+  return place(stored, can_stay_mapped(stored) ? nullptr : ggml_backend_dev_buffer_type(device_));
 }
 
 ggml_tensor* WeightLoader::find_vector(const std::string& name, int n) {
@@ -141,18 +135,12 @@ bool WeightLoader::can_stay_mapped(const StoredTensor& stored) const {
 }
 
 ggml_backend_buffer_type_t WeightLoader::matrix_buffer_type(const StoredTensor& stored) const {
-  if (to_.layout == WeightLayout::kFastest) {
-    for (ggml_backend_buffer_type_t type : extra_buffer_types(to_.device)) {
-      if (multiplies(to_.device, type, stored)) return type;
+  if (layout_ == WeightLayout::kFastest) {
+    for (ggml_backend_buffer_type_t type : extra_buffer_types(device_)) {
+      if (multiplies(device_, type, stored)) return type;
     }
   }
-  return can_stay_mapped(stored) ? nullptr : ggml_backend_dev_buffer_type(to_.device);
-}
-
-ggml_tensor* WeightLoader::place_matrix(const StoredTensor& stored) {
-  ggml_tensor* matrix = place(stored, matrix_buffer_type(stored));
-  if (can_widen_ && WideMatrix::suits(stored)) widened_.push_back({matrix, &stored});
-  return matrix;
+  return can_stay_mapped(stored) ? nullptr : ggml_backend_dev_buffer_type(device_);
 }
 
 ggml_tensor* WeightLoader::place(const StoredTensor& stored, ggml_backend_buffer_type_t type) {
@@ -174,7 +162,7 @@ ggml_backend_buffer_ptr WeightLoader::map_pool(const Pool& pool) const {
   // ggml takes a writable pointer; weights are never written, and the mapping would fault if they were.
   void* base = const_cast<std::byte*>(bytes.data());
   ggml_backend_buffer_ptr buffer(
-      ggml_backend_dev_buffer_from_host_ptr(to_.device, base, bytes.size(), bytes.size()));
+      ggml_backend_dev_buffer_from_host_ptr(device_, base, bytes.size(), bytes.size()));
   if (!buffer) return buffer;
   for (const Placement& placement : pool.tensors) {
     void* address = const_cast<std::byte*>(placement.stored->data.data());
@@ -213,8 +201,6 @@ WeightBuffers WeightLoader::place_all() {
     weights.buffers.push_back(std::move(buffer));
     weights.contexts.push_back(std::move(pool.context));
   }
-  for (const Placement& placement : widened_)
-    weights.wide.emplace(placement.tensor, WideMatrix(*placement.stored));
   return weights;
 }
 

@@ -16,12 +16,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "model/gguf_file.h"
 #include "model/model_options.h"
-#include "model/wide_matrix.h"
 #include "stream/types.h"
 
 namespace tandem {
@@ -49,15 +47,11 @@ struct WeightBuffers {
   std::shared_ptr<const GgufFile> file;
   std::vector<ggml_context_ptr> contexts;
   std::vector<ggml_backend_buffer_ptr> buffers;
-  std::unordered_map<const ggml_tensor*, WideMatrix> wide;
-
-  /// Its copy for passes of many rows; null if it has none.
-  const WideMatrix* find_wide(const ggml_tensor* matrix) const;
 };
 
 class WeightLoader {
  public:
-  WeightLoader(std::shared_ptr<const GgufFile> file, const WeightPlace& to);
+  WeightLoader(std::shared_ptr<const GgufFile> file, ggml_backend_dev_t device, WeightLayout layout);
 
   /// A matrix to multiply with, ne = [n_in, n_out]. Its data are there after finish(). Throws
   /// Error{kNotFound} if absent, Error{kBadFile} for another shape, Error{kUnsupported} for a type without a
@@ -98,21 +92,19 @@ class WeightLoader {
 
   const StoredTensor& require(const std::string& name, int n_in, int n_out);
   ggml_tensor* place(const StoredTensor& stored, ggml_backend_buffer_type_t type);
-  ggml_tensor* place_matrix(const StoredTensor& stored);
   ggml_backend_buffer_type_t matrix_buffer_type(const StoredTensor& stored) const;
   bool can_stay_mapped(const StoredTensor& stored) const;
   ggml_backend_buffer_ptr map_pool(const Pool& pool) const;
   ggml_backend_buffer_ptr fill_pool(const Pool& pool, ggml_backend_buffer_type_t type) const;
 
   std::shared_ptr<const GgufFile> file_;
-  WeightPlace to_;
+  ggml_backend_dev_t device_;
+  WeightLayout layout_;
   bool can_map_ = false;
-  bool can_widen_ = false;
   std::set<std::string, std::less<>> used_;
   std::map<std::string, ggml_tensor*> matrices_;
   std::deque<Gathered> gathered_;                     // until they are placed
   std::map<ggml_backend_buffer_type_t, Pool> pools_;  // key null: stays in the mapped file
-  std::vector<Placement> widened_;                    // get a wide copy too
 };
 
 }  // namespace tandem

@@ -6,11 +6,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <span>
 
 namespace tandem {
-
-struct StoredTensor;
 
 /// Whether this build has oneDNN and this CPU bfloat16 products: else there is nothing to gain.
 bool has_wide_products();
@@ -20,12 +20,10 @@ class WideMatrix {
   /// Outputs that are multiplied together: one call of the library makes so many for some rows.
   static constexpr int kPanel = 64;
 
-  /// Whether a copy of the matrix is worth having: of blocks or bfloat16, which products round inputs for
-  /// anyway. What the file has in f32 or f16 stays exact.
-  static bool suits(const StoredTensor& stored);
-
-  /// Needs has_wide_products() and suits(stored). Cost: every weight is unpacked, rounded and stored.
-  explicit WideMatrix(const StoredTensor& stored);
+  /// Writes row i of a matrix, the weights of one output.
+  using ReadRow = std::function<void(int i, std::span<float> row)>;
+  /// Needs has_wide_products(), and n_in a multiple of 32. Cost: every weight is read, rounded and stored.
+  WideMatrix(int n_in, int n_out, const ReadRow& read_row);
 
   int n_in() const { return n_in_; }
   int n_out() const { return n_out_; }

@@ -9,13 +9,9 @@ bool has_wide_products() {
   return false;
 }
 
-bool WideMatrix::suits(const StoredTensor&) {
-  return false;
-}
-
 void WideMatrix::Free::operator()(std::byte*) const {}
 
-WideMatrix::WideMatrix(const StoredTensor&) {
+WideMatrix::WideMatrix(int, int, const ReadRow&) {
   throw Error(ErrorCode::kUnsupported, "wide copies: this build has no oneDNN");
 }
 
@@ -27,11 +23,7 @@ struct WideProducts::Call {};
 WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
 WideProducts::~WideProducts() = default;
 
-ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*, float, Output) {
-  throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
-}
-
-ggml_tensor* WideProducts::add_product(ggml_context*, ggml_tensor*, int, const WideMatrix&, ggml_tensor*) {
+ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*) {
   throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
 }
 

@@ -3,8 +3,8 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
-#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -26,6 +26,10 @@ struct Workspace {
   dnnl::stream stream{cpu_engine()};
   std::vector<float> outputs = std::vector<float>(std::size_t{kMostTileRows} * WideMatrix::kPanel);
 };
+
+std::byte* row_of(const ggml_tensor* tensor, int row) {
+  return static_cast<std::byte*>(tensor->data) + tensor->nb[1] * static_cast<std::size_t>(row);
+}
 
 }  // namespace
 
@@ -74,15 +78,11 @@ struct WideProducts::Call {
   WideKernels::Impl& kernels;
   const WideMatrix& matrix;
   std::vector<Rows> tiles;
-  float scale = 1;
-  int first_row = 0;  // of the rows added to
 
-  using Write = void (*)(const Call& call, ggml_tensor* to, int row, int output, std::span<float> values);
-  void run(const ggml_tensor* x, ggml_tensor* to, int thread, int n_threads, Write write) const;
+  void run(const ggml_tensor* x, ggml_tensor* y, int thread, int n_threads) const;
 };
 
-void WideProducts::Call::run(const ggml_tensor* x, ggml_tensor* to, int thread, int n_threads,
-                             Write write) const {
+void WideProducts::Call::run(const ggml_tensor* x, ggml_tensor* y, int thread, int n_threads) const {
   const int begin = matrix.n_panels() * thread / n_threads;
   const int end = matrix.n_panels() * (thread + 1) / n_threads;
   Workspace& work = kernels.workspaces[static_cast<std::size_t>(thread)];
@@ -91,14 +91,13 @@ void WideProducts::Call::run(const ggml_tensor* x, ggml_tensor* to, int thread, 
     const auto n_outputs = static_cast<std::size_t>(std::min(WideMatrix::kPanel, matrix.n_out() - output));
     for (const Rows& rows : tiles) {
       auto& arguments = rows.tile->arguments[static_cast<std::size_t>(thread)];
-      auto* inputs = static_cast<std::byte*>(x->data) + x->nb[1] * static_cast<std::size_t>(rows.first);
-      arguments.at(DNNL_ARG_SRC).set_data_handle(inputs);
+      arguments.at(DNNL_ARG_SRC).set_data_handle(row_of(x, rows.first));
       // Weights are only read; the library's interface knows no constants.
       arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<std::byte*>(matrix.panel(panel)));
       rows.tile->primitive.execute(work.stream, arguments);
       for (int row = 0; row < rows.tile->n_rows; ++row) {
-        float* values = work.outputs.data() + WideMatrix::kPanel * row;
-        write(*this, to, rows.first + row, output, {values, n_outputs});
+        std::memcpy(row_of(y, rows.first + row) + sizeof(float) * static_cast<std::size_t>(output),
+                    work.outputs.data() + WideMatrix::kPanel * row, sizeof(float) * n_outputs);
       }
     }
   }
@@ -106,38 +105,8 @@ void WideProducts::Call::run(const ggml_tensor* x, ggml_tensor* to, int thread, 
 
 namespace {
 
-using Call = WideProducts::Call;
-
-template <typename Element>
-Element* element(ggml_tensor* tensor, int row, int column) {
-  return reinterpret_cast<Element*>(static_cast<std::byte*>(tensor->data) +
-                                    tensor->nb[1] * static_cast<std::size_t>(row)) +
-         column;
-}
-
-void write_f32(const Call& call, ggml_tensor* to, int row, int output, std::span<float> values) {
-  float* out = element<float>(to, row, output);
-  for (std::size_t i = 0; i < values.size(); ++i) out[i] = call.scale * values[i];
-}
-
-void write_bf16(const Call& call, ggml_tensor* to, int row, int output, std::span<float> values) {
-  for (float& value : values) value *= call.scale;
-  ggml_fp32_to_bf16_row(values.data(), element<ggml_bf16_t>(to, row, output),
-                        static_cast<std::int64_t>(values.size()));
-}
-
-void add_f32(const Call& call, ggml_tensor* to, int row, int output, std::span<float> values) {
-  float* out = element<float>(to, call.first_row + row, output);
-  for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i];
-}
-
-void run_product(ggml_tensor* to, int thread, int n_threads, void* data) {
-  const auto& call = *static_cast<const Call*>(data);
-  call.run(to->src[0], to, thread, n_threads, to->type == GGML_TYPE_F32 ? write_f32 : write_bf16);
-}
-
-void run_add(ggml_tensor* to, int thread, int n_threads, void* data) {
-  static_cast<const Call*>(data)->run(to->src[1], to, thread, n_threads, add_f32);
+void run_product(ggml_tensor* y, int thread, int n_threads, void* call) {
+  static_cast<const WideProducts::Call*>(call)->run(y->src[0], y, thread, n_threads);
 }
 
 }  // namespace
@@ -146,7 +115,7 @@ WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
 WideProducts::~WideProducts() = default;
 
 WideProducts::Call& WideProducts::call(const WideMatrix& matrix, const ggml_tensor* x) {
-  TANDEM_CHECK(x->type == GGML_TYPE_BF16 && x->ne[0] == matrix.n_in() && ggml_is_contiguous(x));
+  TANDEM_CHECK(x->ne[0] == matrix.n_in() && ggml_is_contiguous(x));
   Call& call =
       *calls_.emplace_back(std::make_unique<Call>(Call{.kernels = *kernels_.impl_, .matrix = matrix}));
   const int n_rows = static_cast<int>(x->ne[1]);
@@ -159,21 +128,17 @@ WideProducts::Call& WideProducts::call(const WideMatrix& matrix, const ggml_tens
   return call;
 }
 
-ggml_tensor* WideProducts::product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x,
-                                   float scale, Output output) {
-  Call& product = call(matrix, x);
-  product.scale = scale;
-  const ggml_type type = output == Output::kF32 ? GGML_TYPE_F32 : GGML_TYPE_BF16;
-  return ggml_custom_4d(context, type, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product, GGML_N_TASKS_MAX,
-                        &product);
+ggml_tensor* WideProducts::rounded(ggml_context* context, ggml_tensor* x) {
+  ggml_tensor*& rounded = rounded_[x];
+  if (rounded == nullptr) rounded = ggml_cast(context, x, GGML_TYPE_BF16);
+  return rounded;
 }
 
-ggml_tensor* WideProducts::add_product(ggml_context* context, ggml_tensor* y, int first_row,
-                                       const WideMatrix& matrix, ggml_tensor* x) {
-  TANDEM_CHECK(y->type == GGML_TYPE_F32 && y->ne[0] == matrix.n_out() && first_row + x->ne[1] <= y->ne[1]);
-  Call& sum = call(matrix, x);
-  sum.first_row = first_row;
-  return ggml_custom_inplace(context, y, &x, 1, run_add, GGML_N_TASKS_MAX, &sum);
+ggml_tensor* WideProducts::product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
+  x = rounded(context, x);
+  Call& product = call(matrix, x);
+  return ggml_custom_4d(context, GGML_TYPE_F32, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product,
+                        GGML_N_TASKS_MAX, &product);
 }
 
 }  // namespace tandem

@@ -2,9 +2,9 @@
 // thread calls oneDNN for its panels. The same arithmetic for any number of threads.
 #pragma once
 
-#include <cstddef>
-#include <deque>
 #include <memory>
+#include <unordered_map>
+#include <vector>
 
 struct ggml_context;
 struct ggml_tensor;
@@ -38,21 +38,18 @@ class WideProducts {
   explicit WideProducts(WideKernels& kernels);
   ~WideProducts();
 
-  enum class Output { kF32, kBf16 };
-  /// scale * matrix x. x bf16, contiguous, ne = [n_in, n_rows]. Returns ne = [n_out, n_rows].
-  ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x, float scale = 1,
-                       Output output = Output::kF32);
-  /// y with matrix x added in place to its rows from `first_row` on. y f32, ne = [n_out, any].
-  ggml_tensor* add_product(ggml_context* context, ggml_tensor* y, int first_row, const WideMatrix& matrix,
-                           ggml_tensor* x);
+  /// matrix x. x f32, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows].
+  ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
 
   struct Call;
 
  private:
+  ggml_tensor* rounded(ggml_context* context, ggml_tensor* x);
   Call& call(const WideMatrix& matrix, const ggml_tensor* x);
 
   WideKernels& kernels_;
-  std::deque<std::unique_ptr<Call>> calls_;
+  std::vector<std::unique_ptr<Call>> calls_;
+  std::unordered_map<const ggml_tensor*, ggml_tensor*> rounded_;
 };
 
 }  // namespace tandem

@@ -1,0 +1,51 @@
+#include "model/wide_copies.h"
+
+#include <ggml.h>
+
+#include <optional>
+
+#include "model/adapter.h"
+#include "model/gguf_file.h"
+#include "model/head.h"
+#include "model/low_rank.h"
+#include "model/weights.h"
+
+namespace tandem {
+
+namespace {
+
+bool suits(const StoredTensor& stored) {
+  constexpr std::int64_t kBlock = 32;  // of inputs: every quantised type's blocks hold so many, or more
+  return ggml_is_quantized(static_cast<ggml_type>(stored.type)) && stored.shape[0] % kBlock == 0;
+}
+
+/// Of the rows `ids` of a matrix, or of all.
+WideMatrix copy(const StoredTensor& stored, const Adapter* adapter, const std::vector<TokenId>& ids = {}) {
+  const RowTable rows(stored);
+  const LoraPair* pair = adapter == nullptr ? nullptr : adapter->find_pair(stored.name);
+  const std::optional<LowRank> change = pair == nullptr ? std::nullopt : std::optional<LowRank>(*pair);
+  const int n_out = ids.empty() ? rows.n_rows() : static_cast<int>(ids.size());
+  return {rows.width(), n_out, [&](int i, std::span<float> row) {
+            const int at = ids.empty() ? i : to_int(ids[static_cast<std::size_t>(i)]);
+            rows.read(at, row);
+            if (change) change->add_to(at, row);
+          }};
+}
+
+}  // namespace
+
+WideCopies::WideCopies(const WideSource& source) {
+  for (const auto& [name, matrix] : source.matrices) {
+    const StoredTensor& stored = *source.file.find_tensor(name);
+    if (suits(stored)) copies_.emplace(matrix, copy(stored, source.adapter));
+  }
+  const StoredTensor& head = *source.file.find_tensor(source.head_name);
+  if (suits(head)) copies_.emplace(source.head.matrix, copy(head, source.adapter, source.head.ids));
+}
+
+const WideMatrix* WideCopies::find(const ggml_tensor* matrix) const {
+  const auto found = copies_.find(matrix);
+  return found == copies_.end() ? nullptr : &found->second;
+}
+
+}  // namespace tandem

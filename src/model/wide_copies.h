@@ -1,0 +1,43 @@
+// The wide copies (wide_matrix.h) of a model's matrices as an adapter changes them: with the adapter folded
+// in, so that its rows cost no more than others'. Rows of several adapters in one pass have none in common.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "model/wide_matrix.h"
+
+struct ggml_tensor;
+
+namespace tandem {
+
+class Adapter;
+class GgufFile;
+struct Head;
+
+/// What copies are made of.
+struct WideSource {
+  const GgufFile& file;                                 // of the model
+  const std::map<std::string, ggml_tensor*>& matrices;  // of its layers, by name
+  const std::string& head_name;
+  const Head& head;        // that the rows have
+  const Adapter* adapter;  // null: the model as it is
+};
+
+class WideCopies {
+ public:
+  /// Copies what is quantised; what the file has in f32, f16 or bf16 stays as exact as it is. Needs
+  /// has_wide_products(). Cost: reading, rounding and storing every weight.
+  explicit WideCopies(const WideSource& source);
+
+  /// Null for a matrix without a copy.
+  const WideMatrix* find(const ggml_tensor* matrix) const;
+  bool empty() const { return copies_.empty(); }
+
+ private:
+  std::unordered_map<const ggml_tensor*, WideMatrix> copies_;
+};
+
+}  // namespace tandem
