@@ -1,9 +1,9 @@
 #include "engine/sampler.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "numeric/row_loops.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -18,17 +18,17 @@ Sampler::Sampler(std::span<const PieceInfo> pieces, std::span<const TokenId> end
   for (const TokenId id : ids_) {
     const PieceInfo& piece = pieces[static_cast<std::size_t>(to_int(id))];
     if (is_end(id))
-      kinds_.push_back(Kind::kEnd);
+      kinds_.push_back(kEnd);
     else if (piece.is_masked)
-      kinds_.push_back(Kind::kMasked);
+      kinds_.push_back(kMasked);
     else
-      kinds_.push_back(piece.begins_word ? Kind::kBegins : Kind::kContinues);
+      kinds_.push_back(piece.begins_word ? kBegins : kContinues);
   }
 }
 
 bool Sampler::is_masked(std::size_t at, std::span<const TokenId> blocked) const {
-  if (kinds_[at] == Kind::kMasked) return true;
-  return !blocked.empty() && kinds_[at] != Kind::kEnd &&
+  if (kinds_[at] == kMasked) return true;
+  return !blocked.empty() && kinds_[at] != kEnd &&
          std::find(blocked.begin(), blocked.end(), ids_[at]) != blocked.end();
 }
 
@@ -47,21 +47,38 @@ std::optional<TokenId> Sampler::best(std::span<const float> logits, Choice choic
   return best_id;
 }
 
+template <typename Visit>
+void Sampler::for_each_stretch(std::span<const TokenId> blocked, Visit visit) const {
+  std::size_t begin = 0;
+  if (!blocked.empty()) {
+    std::vector<TokenId> sorted(blocked.begin(), blocked.end());
+    std::sort(sorted.begin(), sorted.end());
+    for (const TokenId id : sorted) {
+      const auto found = std::lower_bound(ids_.begin(), ids_.end(), id);
+      if (found == ids_.end() || *found != id) continue;
+      const auto at = static_cast<std::size_t>(found - ids_.begin());
+      if (kinds_[at] == kEnd || at < begin) continue;  // the end never is blocked; twice is once
+      visit(begin, at - begin);
+      begin = at + 1;
+    }
+  }
+  visit(begin, kinds_.size() - begin);
+}
+
 bool Sampler::is_boundary(std::span<const float> logits, const WordTracker& words,
                           std::span<const TokenId> blocked) const {
   TANDEM_CHECK(logits.size() == kinds_.size());
-  const bool open = words.is_boundary_open();
+  const std::span<const std::uint8_t> kinds(kinds_);
   float highest = -std::numeric_limits<float>::infinity();
-  for (std::size_t at = 0; at < logits.size(); ++at) {
-    if (!is_masked(at, blocked)) highest = std::max(highest, logits[at]);
-  }
-  double beginning = 0.0;
-  double continuing = 0.0;
-  for (std::size_t at = 0; at < logits.size(); ++at) {
-    if (is_masked(at, blocked)) continue;
-    (begins(at, open) ? beginning : continuing) += std::exp(logits[at] - highest);
-  }
-  return beginning > continuing;
+  for_each_stretch(blocked, [&](std::size_t begin, std::size_t n) {
+    highest = std::max(highest, greatest(logits.subspan(begin, n), kinds.subspan(begin, n)));
+  });
+  ClassSums sums{};
+  for_each_stretch(blocked, [&](std::size_t begin, std::size_t n) {
+    add_exponentials(logits.subspan(begin, n), kinds.subspan(begin, n), highest, sums);
+  });
+  const double beginning = words.is_boundary_open() ? sums[kEnd] + sums[kBegins] : sums[kEnd];
+  return beginning > (words.is_boundary_open() ? sums[kContinues] : sums[kBegins] + sums[kContinues]);
 }
 
 }  // namespace tandem

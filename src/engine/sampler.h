@@ -6,6 +6,7 @@
 // mass over many pieces, so the single best piece would favour going on.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -41,14 +42,17 @@ class Sampler {
                    std::span<const TokenId> blocked = {}) const;
 
  private:
-  enum class Kind : unsigned char { kMasked, kEnd, kBegins, kContinues };
+  enum Kind : std::uint8_t { kMasked, kEnd, kBegins, kContinues };
+  /// visit(begin, n): the places of a row of logits between the blocked ones.
+  template <typename Visit>
+  void for_each_stretch(std::span<const TokenId> blocked, Visit visit) const;
   bool is_masked(std::size_t at, std::span<const TokenId> blocked) const;
   bool begins(std::size_t at, bool boundary_open) const {
-    return kinds_[at] == Kind::kEnd || (boundary_open && kinds_[at] == Kind::kBegins);
+    return kinds_[at] == kEnd || (boundary_open && kinds_[at] == kBegins);
   }
 
   // By place in a row of logits, so that a small head is a short loop.
-  std::vector<Kind> kinds_;
+  std::vector<std::uint8_t> kinds_;
   std::vector<TokenId> ids_;
   std::vector<bool> is_end_;  // by id
 };

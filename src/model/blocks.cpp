@@ -126,12 +126,16 @@ ggml_tensor* Blocks::gate_halves(ggml_tensor* x) const {
   return ggml_swiglu(pass_.context(), x);
 }
 
-ggml_tensor* Blocks::feed_forward(const FeedForward& weights, ggml_tensor* x, Activation activation) const {
+ggml_tensor* Blocks::feed_forward(const FeedForward& weights, ggml_tensor* x,
+                                  GateActivation activation) const {
   ggml_context* ctx = pass_.context();
   ggml_tensor* gate = product(weights.gate, x);
   ggml_tensor* up = product(weights.up, x);
-  ggml_tensor* inner =
-      activation == Activation::kSilu ? ggml_swiglu_split(ctx, gate, up) : ggml_geglu_split(ctx, gate, up);
+  ggml_tensor* inner = pass_.wide_gate(weights.down, activation, gate, up);
+  if (inner == nullptr) {
+    inner = activation == GateActivation::kSilu ? ggml_swiglu_split(ctx, gate, up)
+                                                : ggml_geglu_split(ctx, gate, up);
+  }
   return product(weights.down, inner);
 }
 

@@ -28,8 +28,6 @@ class LayerLoader {
   int layer_;
 };
 
-enum class Activation { kSilu, kGelu };
-
 /// Weights of an attention with a matrix each for queries, keys and values, and the norm in front of it.
 struct SelfAttention {
   ggml_tensor* norm;    // ne = [n_embd]
@@ -77,7 +75,7 @@ class Blocks {
   /// silu(the first half of a row) * the second half.
   ggml_tensor* gate_halves(ggml_tensor* x) const;
   /// down(act(gate(x)) * up(x)), without the norm.
-  ggml_tensor* feed_forward(const FeedForward& weights, ggml_tensor* x, Activation activation) const;
+  ggml_tensor* feed_forward(const FeedForward& weights, ggml_tensor* x, GateActivation activation) const;
 
   /// In the last layer, once K and V of every row are written, only rows whose logits are wanted go on.
   std::pair<ggml_tensor*, ggml_tensor*> keep_wanted(int layer, ggml_tensor* attended, ggml_tensor* x) const;

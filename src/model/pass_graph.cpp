@@ -150,10 +150,20 @@ ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
   return logit_rows_ == nullptr ? x : ggml_get_rows(context_.get(), x, logit_rows_);
 }
 
-ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
+const WideMatrix* PassGraph::wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const {
   if (wide_copies_ == nullptr || x->ne[1] < least_wide_rows_) return nullptr;
-  const WideMatrix* copy = wide_copies_->find(matrix);
+  return wide_copies_->find(matrix);
+}
+
+ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
+  const WideMatrix* copy = wide_copy(matrix, x);
   return copy == nullptr ? nullptr : wide_products_.product(context_.get(), *copy, x);
+}
+
+ggml_tensor* PassGraph::wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
+                                  ggml_tensor* up) {
+  const bool is_wide = wide_copy(matrix, gate) != nullptr;
+  return is_wide ? wide_products_.gated(context_.get(), activation, gate, up) : nullptr;
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

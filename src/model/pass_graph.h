@@ -100,6 +100,9 @@ class PassGraph {
   /// matrix x, through the wide copy of the matrix; null if that is not the way to go: for few rows, for
   /// rows of several adapters, for a matrix without a copy. What the adapter changes is in it.
   ggml_tensor* wide_product(const ggml_tensor* matrix, ggml_tensor* x);
+  /// activation(gate) * up for a wide product with `matrix`; null if there will be none.
+  ggml_tensor* wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
+                         ggml_tensor* up);
   /// Of the next head.
   void add_logits(ggml_tensor* logits);
 
@@ -118,6 +121,7 @@ class PassGraph {
   ggml_tensor* logits(std::size_t head) const { return logits_[head]; }  // ne = [n_ids, rows of the head]
 
  private:
+  const WideMatrix* wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const;
   ggml_tensor* input(ggml_type type, int ne0, int ne1 = 1) const;
   ggml_tensor* attend_session(const SessionPart& part, ggml_tensor* mask, ggml_tensor* q, ggml_tensor* k,
                               ggml_tensor* v) const;

@@ -23,6 +23,10 @@ struct WideProducts::Call {};
 WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
 WideProducts::~WideProducts() = default;
 
+ggml_tensor* WideProducts::gated(ggml_context*, GateActivation, ggml_tensor*, ggml_tensor*) {
+  throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
+}
+
 ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*) {
   throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
 }

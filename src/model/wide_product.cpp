@@ -10,6 +10,7 @@
 
 #include "model/wide_dnnl.h"
 #include "model/wide_matrix.h"
+#include "numeric/row_loops.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -109,6 +110,16 @@ void run_product(ggml_tensor* y, int thread, int n_threads, void* call) {
   static_cast<const WideProducts::Call*>(call)->run(y->src[0], y, thread, n_threads);
 }
 
+template <GateActivation kActivation>
+void run_gate(ggml_tensor* y, int thread, int n_threads, void*) {
+  const int n_rows = static_cast<int>(y->ne[1]);
+  for (int row = n_rows * thread / n_threads; row < n_rows * (thread + 1) / n_threads; ++row) {
+    gate_row(kActivation, reinterpret_cast<const float*>(row_of(y->src[0], row)),
+             reinterpret_cast<const float*>(row_of(y->src[1], row)),
+             reinterpret_cast<Bfloat16*>(row_of(y, row)), y->ne[0]);
+  }
+}
+
 }  // namespace
 
 WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
@@ -128,7 +139,18 @@ WideProducts::Call& WideProducts::call(const WideMatrix& matrix, const ggml_tens
   return call;
 }
 
+ggml_tensor* WideProducts::gated(ggml_context* context, GateActivation activation, ggml_tensor* gate,
+                                 ggml_tensor* up) {
+  TANDEM_CHECK(gate->type == GGML_TYPE_F32 && up->type == GGML_TYPE_F32 && ggml_are_same_shape(gate, up));
+  ggml_tensor* values[] = {gate, up};
+  const auto run =
+      activation == GateActivation::kSilu ? run_gate<GateActivation::kSilu> : run_gate<GateActivation::kGelu>;
+  return ggml_custom_4d(context, GGML_TYPE_BF16, gate->ne[0], gate->ne[1], 1, 1, values, 2, run,
+                        GGML_N_TASKS_MAX, nullptr);
+}
+
 ggml_tensor* WideProducts::rounded(ggml_context* context, ggml_tensor* x) {
+  if (x->type == GGML_TYPE_BF16) return x;
   ggml_tensor*& rounded = rounded_[x];
   if (rounded == nullptr) rounded = ggml_cast(context, x, GGML_TYPE_BF16);
   return rounded;

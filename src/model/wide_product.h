@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "numeric/vector_loops.h"
+
 struct ggml_context;
 struct ggml_tensor;
 
@@ -38,8 +40,11 @@ class WideProducts {
   explicit WideProducts(WideKernels& kernels);
   ~WideProducts();
 
-  /// matrix x. x f32, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows].
+  /// matrix x. x f32 or bf16, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows].
   ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
+
+  /// activation(gate) * up, of f32, ne = [n, n_rows] both. Returns bf16 for a product.
+  ggml_tensor* gated(ggml_context* context, GateActivation activation, ggml_tensor* gate, ggml_tensor* up);
 
   struct Call;
 

@@ -10,55 +10,8 @@
 #include <limits>
 #include <vector>
 
-// Sanitizers cannot instrument the resolver that picks a clone; clang 14 does not know the levels by name.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)
-#define TANDEM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define TANDEM_CLONES
-#endif
-#define TANDEM_INLINE [[gnu::always_inline]] inline
-
 namespace tandem {
 namespace {
-
-struct Bfloat16 {
-  std::uint16_t bits;
-};
-
-TANDEM_INLINE float load(float value) {
-  return value;
-}
-TANDEM_INLINE float load(Bfloat16 value) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
-}
-TANDEM_INLINE void store(float value, float& out) {
-  out = value;
-}
-/// Rounds to nearest, ties to even. NaN may become infinity; the trainer looks for either in the loss.
-TANDEM_INLINE void store(float value, Bfloat16& out) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  out.bits = static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
-}
-
-/// exp(x) for x <= 88 to 2 units in the last place; below -87 the smallest normal number.
-TANDEM_INLINE float fast_exp(float x) {
-  constexpr float kLog2E = 1.44269504F, kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
-  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-  x = x < -87.0F ? -87.0F : x;
-  const float shifted = x * kLog2E + kRound;
-  const float whole = shifted - kRound;
-  const float r = (x - whole * kLn2High) - whole * kLn2Low;
-  float series = 1.9875691500e-4F;
-  series = series * r + 1.3981999507e-3F;
-  series = series * r + 8.3334519073e-3F;
-  series = series * r + 4.1665795894e-2F;
-  series = series * r + 1.6666665459e-1F;
-  series = series * r + 5.0000001201e-1F;
-  series = series * r * r + r + 1.0F;
-  const std::int32_t power = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kRound) + 127;
-  return series * std::bit_cast<float>(power << 23);
-}
 
 template <class T>
 TANDEM_INLINE void rms_norm_rows(const RmsNormKernel& k, RowRange rows) {
@@ -114,19 +67,10 @@ TANDEM_INLINE void rms_norm_backward_rows(const RmsNormBackwardKernel& k, RowRan
   }
 }
 
-/// x * sigmoid(z(x)): what the two activations have in common, z and its slope.
-template <GateActivation kActivation>
-TANDEM_INLINE float inner_of(float x) {
-  if constexpr (kActivation == GateActivation::kSilu) return x;
-  return 1.59576912F * (x + 0.044715F * x * x * x);
-}
 template <GateActivation kActivation>
 TANDEM_INLINE float inner_slope_of(float x) {
   if constexpr (kActivation == GateActivation::kSilu) return 1.0F;
   return 1.59576912F * (1.0F + 3.0F * 0.044715F * x * x);
-}
-TANDEM_INLINE float sigmoid(float z) {
-  return 1.0F / (1.0F + fast_exp(std::min(-z, 80.0F)));
 }
 
 template <class T, GateActivation kActivation>

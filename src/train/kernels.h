@@ -9,6 +9,8 @@
 
 #include <cstdint>
 
+#include "numeric/vector_loops.h"
+
 namespace tandem {
 
 /// A bfloat16 is held as its 16 bits.
@@ -48,11 +50,6 @@ struct RmsNormBackwardKernel {
 };
 /// Adds the range's share of the gain's gradient to d_gain [width].
 void rms_norm_backward(const RmsNormBackwardKernel& kernel, RowRange rows, float* d_gain);
-
-enum class GateActivation {
-  kSilu,  // x * sigmoid(x)
-  kGelu,  // its tanh form: x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3))
-};
 
 /// out = activation(gate) * up. Rows of gate and of up begin `stride` elements apart (they may lie side by
 /// side in one product's output).

@@ -49,7 +49,7 @@ ggml_tensor* Gemma2::layer(const Blocks& _, int index, ggml_tensor* x) const {
   ggml_tensor* attended = _.attend(index, _.scale(q, config().query_scale), k, v);
   std::tie(attended, x) = _.keep_wanted(index, attended, x);
   x = _.add(x, _.norm(_.product(w.attn.output, attended), w.attn_post_norm));
-  ggml_tensor* inner = _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), Activation::kGelu);
+  ggml_tensor* inner = _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), GateActivation::kGelu);
   return _.add(x, _.norm(inner, w.ffn_post_norm));
 }
 

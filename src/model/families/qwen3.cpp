@@ -48,7 +48,7 @@ ggml_tensor* Qwen3::layer(const Blocks& _, int index, ggml_tensor* x) const {
   ggml_tensor* attended = _.attend(index, _.rotate(index, q), _.rotate(index, k), v);
   std::tie(attended, x) = _.keep_wanted(index, attended, x);
   x = _.add(x, _.product(w.attn.output, attended));
-  return _.add(x, _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), Activation::kSilu));
+  return _.add(x, _.feed_forward(w.ffn, _.norm(x, w.ffn.norm), GateActivation::kSilu));
 }
 
 }  // namespace

@@ -1,0 +1,54 @@
+#include "numeric/row_loops.h"
+
+#include <limits>
+
+namespace tandem {
+
+namespace {
+
+template <GateActivation kActivation>
+TANDEM_INLINE void gate(const float* gate, const float* up, Bfloat16* out, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i)
+    store(gate[i] * sigmoid(inner_of<kActivation>(gate[i])) * up[i], out[i]);
+}
+
+}  // namespace
+
+TANDEM_CLONES float greatest(std::span<const float> x, std::span<const std::uint8_t> classes) {
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  float most = kNone;
+#pragma omp simd reduction(max : most)
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float value = classes[i] == 0 ? kNone : x[i];
+    most = value > most ? value : most;
+  }
+  return most;
+}
+
+TANDEM_CLONES void add_exponentials(std::span<const float> x, std::span<const std::uint8_t> classes,
+                                    float shift, ClassSums& sums) {
+  constexpr std::size_t kBlock = 512;  // summed in f32; blocks are summed in f64
+  for (std::size_t begin = 0; begin < x.size(); begin += kBlock) {
+    const std::size_t end = std::min(begin + kBlock, x.size());
+    float first = 0, second = 0, third = 0;
+#pragma omp simd reduction(+ : first, second, third)
+    for (std::size_t i = begin; i < end; ++i) {
+      const float e = fast_exp(x[i] - shift);
+      first += classes[i] == 1 ? e : 0.0F;
+      second += classes[i] == 2 ? e : 0.0F;
+      third += classes[i] == 3 ? e : 0.0F;
+    }
+    sums[1] += static_cast<double>(first);
+    sums[2] += static_cast<double>(second);
+    sums[3] += static_cast<double>(third);
+  }
+}
+
+TANDEM_CLONES void gate_row(GateActivation activation, const float* gate_values, const float* up,
+                            Bfloat16* out, std::int64_t n) {
+  activation == GateActivation::kSilu ? gate<GateActivation::kSilu>(gate_values, up, out, n)
+                                      : gate<GateActivation::kGelu>(gate_values, up, out, n);
+}
+
+}  // namespace tandem

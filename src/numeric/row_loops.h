@@ -1,0 +1,27 @@
+// Loops over one row of numbers that inference spends time in, outside of matrix products.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "numeric/vector_loops.h"
+
+namespace tandem {
+
+/// Numbers are in one of these many classes each; those of class 0 do not count.
+inline constexpr int kClasses = 4;
+using ClassSums = std::array<double, kClasses>;
+
+/// The greatest of those that count; minus infinity if there is none. Not a NaN where there is another.
+///   classes  of x, as long
+float greatest(std::span<const float> x, std::span<const std::uint8_t> classes);
+/// Adds exp(x - shift) to the sum of its class, to a relative 1e-6. Needs x <= shift where it counts.
+void add_exponentials(std::span<const float> x, std::span<const std::uint8_t> classes, float shift,
+                      ClassSums& sums);
+
+/// out = activation(gate) * up, in bfloat16.
+///   gate, up  [n]
+void gate_row(GateActivation activation, const float* gate, const float* up, Bfloat16* out, std::int64_t n);
+
+}  // namespace tandem
