@@ -63,12 +63,12 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
       allocator_(ggml_gallocr_new(backend_.buffer_type())) {}
 
 bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
+  const auto known = wide_.copies.find(adapter);
+  if (known != wide_.copies.end()) return known->second != nullptr;
+  graph_.reset();  // it keeps its adapters
   // Nobody else has it any more: its rows will not come again.
-  const auto is_gone = [](const auto& entry) { return entry.first && entry.first.use_count() == 1; };
-  if (std::erase_if(wide_.copies, is_gone) > 0) graph_.reset();
-  const auto made = wide_.copies.try_emplace(adapter);
-  if (made.second) made.first->second = model_->make_wide_copies(adapter.get());
-  return made.first->second != nullptr;
+  std::erase_if(wide_.copies, [](const auto& entry) { return entry.first && entry.first.use_count() == 1; });
+  return (wide_.copies[adapter] = model_->make_wide_copies(adapter.get())) != nullptr;
 }
 
 void GgmlNetwork::set_wide_rows(int least) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "support/stub_session.h"
 
 namespace tandem {
@@ -50,14 +53,22 @@ class NotingNetwork final : public Network {
   Logits evaluate(std::span<const SessionRows> pass) override {
     n_rows.push_back(static_cast<int>(pass[0].rows.size()));
     EXPECT_EQ(pass[0].cached.size(), pass[0].rows.size());
+    const bool is_wide = wide_rows_ > 0 && n_rows.back() >= wide_rows_;
+    if (is_wide ? n_rows.back() < wide_pays_from : n_rows.back() >= wide_pays_from) linger();
     return {};
   }
+  void set_wide_rows(int least) override { wide_rows_ = least; }
+  int wide_rows() const { return wide_rows_; }
 
   std::vector<int> n_rows;
+  int wide_pays_from = 1;
   int n_free() const { return n_free_; }
 
  private:
+  static void linger() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+
   int n_free_;
+  int wide_rows_ = 0;
   int max_rows_;
 };
 
@@ -71,6 +82,24 @@ TEST(PassCosts, AreMeasuredInTheRoomThereIsAndLeaveItFree) {
   for (const PassCost& point : measure_pass_costs(network, nullptr, 1000)) EXPECT_LE(point.rows, 12);
   NotingNetwork full(3, 64);
   EXPECT_TRUE(measure_pass_costs(full, nullptr, 4).empty());
+}
+
+TEST(WideRows, BeginWhereTheyAreFaster) {
+  for (const int from : {4, 8, 16, 32}) {
+    NotingNetwork network(64, 64);
+    network.wide_pays_from = from;
+    EXPECT_EQ(find_wide_rows(network, nullptr), from);
+    EXPECT_EQ(network.wide_rows(), 0) << "the caller sets them";
+    EXPECT_EQ(network.n_free(), 64);
+  }
+}
+
+TEST(WideRows, AreNoneWhereTheyNeverAre) {
+  NotingNetwork network(64, 64);
+  network.wide_pays_from = 1000;
+  EXPECT_EQ(find_wide_rows(network, nullptr), 0);
+  NotingNetwork full(3, 64);
+  EXPECT_EQ(find_wide_rows(full, nullptr), 0);
 }
 
 }  // namespace

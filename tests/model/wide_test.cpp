@@ -1,0 +1,270 @@
+// Wide copies: every number of rows and outputs against a product in double precision, a model's logits
+// against those of the same weights in f32, adapters folded in against adapters beside the model; and where
+// no copy is taken, the very same bits as without.
+#include <fmt/core.h>
+#include <ggml-cpp.h>
+#include <ggml-cpu.h>
+#include <ggml.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "model/adapter.h"
+#include "model/model.h"
+#include "model/quantize.h"
+#include "model/reference.h"
+#include "model/rows.h"
+#include "model/tiny_adapter.h"
+#include "model/tiny_family.h"
+#include "model/tiny_llama.h"
+#include "model/wide_matrix.h"
+#include "model/wide_product.h"
+
+namespace tandem {
+namespace {
+
+using testing::distance;
+using testing::expect_close;
+using testing::mean_distance;
+using testing::TemporaryFolder;
+using testing::TestSession;
+
+#define NEEDS_WIDE_PRODUCTS() \
+  if (!has_wide_products()) GTEST_SKIP() << "this CPU or this build has no bfloat16 products"
+
+std::vector<float> random_values(std::size_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> value;
+  std::vector<float> values(n);
+  for (float& v : values) v = value(random);
+  return values;
+}
+
+// ---- products ---------------------------------------------------------------------------------------------
+
+struct Sizes {
+  int n_in, n_out;
+};
+
+class WideProduct : public ::testing::TestWithParam<Sizes> {
+ protected:
+  void SetUp() override { NEEDS_WIDE_PRODUCTS(); }
+
+  int n_in() const { return GetParam().n_in; }
+  int n_out() const { return GetParam().n_out; }
+
+  WideMatrix matrix() const {
+    return {n_in(), n_out(), [&](int i, std::span<float> row) {
+              std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
+            }};
+  }
+
+  std::vector<float> multiply(const WideMatrix& matrix, int n_rows, int n_threads) {
+    const ggml_context_ptr context(ggml_init({std::size_t{1} << 24U, nullptr, false}));
+    ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, n_in(), n_rows);
+    std::copy_n(inputs_.begin(), ggml_nelements(x), ggml_get_data_f32(x));
+    WideKernels kernels(n_threads);
+    WideProducts products(kernels);
+    ggml_tensor* y = products.product(context.get(), matrix, x);
+    ggml_cgraph* graph = ggml_new_graph(context.get());
+    ggml_build_forward_expand(graph, y);
+    EXPECT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, n_threads), GGML_STATUS_SUCCESS);
+    return {ggml_get_data_f32(y), ggml_get_data_f32(y) + ggml_nelements(y)};
+  }
+
+  static constexpr int kMostRows = 150;
+  std::vector<float> weights_ = random_values(static_cast<std::size_t>(n_in()) * n_out(), 1);
+  std::vector<float> inputs_ = random_values(static_cast<std::size_t>(n_in()) * kMostRows, 2);
+};
+
+TEST_P(WideProduct, IsTheProductForEveryNumberOfRows) {
+  const WideMatrix copy = matrix();
+  EXPECT_EQ(copy.n_panels(), (n_out() + 63) / 64);
+  std::vector<float> all;
+  for (int row = 0; row < kMostRows; ++row) {
+    for (int out = 0; out < n_out(); ++out) {
+      double sum = 0;
+      for (int i = 0; i < n_in(); ++i)
+        sum +=
+            static_cast<double>(weights_[out * n_in() + i]) * static_cast<double>(inputs_[row * n_in() + i]);
+      all.push_back(static_cast<float>(sum));
+    }
+  }
+  // Two factors, each rounded to 9 bits, the errors of n_in products adding up as a walk does.
+  const float tolerance = 6 * std::sqrt(static_cast<float>(n_in())) * 0.0023F;
+  for (int n_rows = 1; n_rows <= kMostRows; n_rows += n_rows < 70 ? 1 : 13) {
+    expect_close(multiply(copy, n_rows, 2), std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()),
+                 tolerance, fmt::format("{} rows", n_rows));
+  }
+}
+
+TEST_P(WideProduct, IsTheSameForEveryNumberOfThreads) {
+  const WideMatrix copy = matrix();
+  const std::vector<float> one = multiply(copy, 37, 1);
+  for (const int n_threads : {2, 3, 8}) EXPECT_EQ(multiply(copy, 37, n_threads), one) << n_threads;
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, WideProduct,
+                         ::testing::Values(Sizes{32, 1}, Sizes{64, 63}, Sizes{96, 64}, Sizes{256, 65},
+                                           Sizes{640, 200}),
+                         [](const auto& test) {
+                           return fmt::format("{}in{}out", test.param.n_in, test.param.n_out);
+                         });
+
+// ---- models -----------------------------------------------------------------------------------------------
+
+constexpr int kSourceRows = 9;
+constexpr int kRows = 20;
+
+std::vector<int> random_tokens(int n_vocab, unsigned seed) {
+  std::mt19937 random(seed);
+  std::uniform_int_distribution<int> id(3, n_vocab - 1);
+  std::vector<int> tokens(kRows);
+  for (int& token : tokens) token = id(random);
+  return tokens;
+}
+
+void add_text(TestSession& session, std::span<const int> tokens) {
+  for (int i = 0; i < kRows; ++i) {
+    const int token = tokens[static_cast<std::size_t>(i)];
+    i < kSourceRows ? session.source(token) : session.target(token, kSourceRows);
+  }
+}
+
+std::vector<float> evaluate(Network& network, const std::shared_ptr<const Adapter>& adapter,
+                            std::span<const int> tokens) {
+  TestSession session(network, 32, Position::whole(kSourceRows), adapter);
+  add_text(session, tokens);
+  const std::vector<float> logits = session.evaluate();
+  session.release();
+  return logits;
+}
+
+/// A model in q8_0, and the same weights in f32.
+class WideModel : public ::testing::Test {
+ protected:
+  void SetUp() override { NEEDS_WIDE_PRODUCTS(); }
+
+  WideModel() {
+    testing::write_tiny_family(folder_.file("f32.gguf"), {.architecture = "gemma3"});
+    quantize_file(folder_.file("f32.gguf"), folder_.file("q8.gguf"), "q8_0");
+    quantize_file(folder_.file("q8.gguf"), folder_.file("exact.gguf"), "f32");
+    model_ = Model::load(folder_.file("q8.gguf"));
+    tokens_ = random_tokens(model_->config().n_vocab, 3);
+  }
+
+  std::shared_ptr<const Adapter> adapter(const std::string& name, unsigned seed) {
+    testing::write_tiny_adapter(folder_.file(name), folder_.file("f32.gguf"), {.rank = 4, .seed = seed});
+    return model_->load_adapter(folder_.file(name));
+  }
+
+  std::unique_ptr<Network> network() const { return model_->make_network({.n_threads = 2, .n_slots = 256}); }
+
+  TemporaryFolder folder_;
+  std::shared_ptr<const Model> model_;
+  std::vector<int> tokens_;
+};
+
+constexpr float kClose = 0.1F;    // logits deviate by about 1; some of forty layers' products round apart
+constexpr float kClearly = 0.3F;  // what an adapter changes
+
+TEST_F(WideModel, IsCloserToTheExactWeightsThanProductsWithBlocks) {
+  const auto exact_model = Model::load(folder_.file("exact.gguf"));
+  const std::vector<float> exact = evaluate(*exact_model->make_network({.n_slots = 64}), nullptr, tokens_);
+  const auto wide = network();
+  const std::vector<float> blocks = evaluate(*wide, nullptr, tokens_);
+  ASSERT_TRUE(wide->widen(nullptr));
+  EXPECT_EQ(evaluate(*wide, nullptr, tokens_), blocks) << "not before it is told to";
+  wide->set_wide_rows(1);
+  const std::vector<float> got = evaluate(*wide, nullptr, tokens_);
+  expect_close(got, exact, kClose, "wide");
+  EXPECT_LT(mean_distance(got, exact), mean_distance(blocks, exact));
+}
+
+TEST_F(WideModel, FewRowsAreMultipliedWithTheBlocks) {
+  const auto plain = network();
+  const auto wide = network();
+  ASSERT_TRUE(wide->widen(nullptr));
+  wide->set_wide_rows(kRows + 1);
+  EXPECT_EQ(evaluate(*wide, nullptr, tokens_), evaluate(*plain, nullptr, tokens_));
+  wide->set_wide_rows(kRows);
+  EXPECT_NE(evaluate(*wide, nullptr, tokens_), evaluate(*plain, nullptr, tokens_));
+}
+
+TEST_F(WideModel, AnAdapterIsFoldedIn) {
+  const auto lora = adapter("a.gguf", 5);
+  const auto plain = network();
+  const std::vector<float> expected = evaluate(*plain, lora, tokens_);
+  EXPECT_GT(distance(expected, evaluate(*plain, nullptr, tokens_)), kClearly);
+  const auto wide = network();
+  ASSERT_TRUE(wide->widen(lora));
+  wide->set_wide_rows(1);
+  expect_close(evaluate(*wide, lora, tokens_), expected, kClose, "folded in");
+  EXPECT_EQ(evaluate(*wide, nullptr, tokens_), evaluate(*plain, nullptr, tokens_))
+      << "the model itself has no copies here";
+}
+
+TEST_F(WideModel, RowsOfSeveralAdaptersTakeNoCopy) {
+  const std::vector<std::shared_ptr<const Adapter>> adapters = {adapter("a.gguf", 5), nullptr,
+                                                                adapter("b.gguf", 6)};
+  std::vector<std::vector<float>> logits;
+  for (const bool is_wide : {false, true}) {
+    const auto net = network();
+    if (is_wide) {
+      for (const auto& each : adapters) ASSERT_TRUE(net->widen(each));
+      net->set_wide_rows(1);
+    }
+    std::vector<TestSession> sessions;
+    std::vector<SessionRows> pass;
+    for (const auto& each : adapters) {
+      sessions.emplace_back(*net, 32, Position::whole(kSourceRows), each);
+      add_text(sessions.back(), tokens_);
+    }
+    for (TestSession& session : sessions) pass.push_back(session.take_rows());
+    const Logits got = net->evaluate(pass);
+    logits.emplace_back(got.values.begin(), got.values.end());
+  }
+  EXPECT_EQ(logits[0], logits[1]);
+}
+
+TEST_F(WideModel, CopiesGoWithTheirAdapter) {
+  auto lora = adapter("a.gguf", 5);
+  const std::weak_ptr<const Adapter> watched = lora;
+  const auto wide = network();
+  ASSERT_TRUE(wide->widen(lora));
+  wide->set_wide_rows(1);
+  (void)evaluate(*wide, lora, tokens_);
+  lora.reset();
+  EXPECT_FALSE(watched.expired()) << "the copies are its, until others are made";
+  ASSERT_TRUE(wide->widen(nullptr));
+  EXPECT_TRUE(watched.expired());
+  expect_close(evaluate(*wide, nullptr, tokens_), evaluate(*network(), nullptr, tokens_), kClose, "after it");
+}
+
+TEST_F(WideModel, WhatIsExactStaysExact) {
+  for (const char* type : {"f32", "f16", "bf16"}) {
+    quantize_file(folder_.file("f32.gguf"), folder_.file("exact.gguf"), type);
+    const auto exact = Model::load(folder_.file("exact.gguf"))->make_network({.n_slots = 64});
+    EXPECT_FALSE(exact->widen(nullptr)) << type;
+  }
+}
+
+TEST_F(WideModel, EveryFamilyIsCloseToItself) {
+  for (const auto& [name, shape] : testing::family_shapes()) {
+    testing::write_tiny_family(folder_.file("f32.gguf"), shape);
+    quantize_file(folder_.file("f32.gguf"), folder_.file("q8.gguf"), "q8_0");
+    const auto model = Model::load(folder_.file("q8.gguf"));
+    const std::vector<int> tokens = random_tokens(model->config().n_vocab, 4);
+    const auto net = model->make_network({.n_slots = 64});
+    const std::vector<float> expected = evaluate(*net, nullptr, tokens);
+    ASSERT_TRUE(net->widen(nullptr));
+    net->set_wide_rows(1);
+    const std::vector<float> got = evaluate(*net, nullptr, tokens);
+    EXPECT_NE(got, expected) << name << " takes no copy";
+    expect_close(got, expected, 0.2F, name);
+  }
+}
+
+}  // namespace
+}  // namespace tandem
