@@ -226,6 +226,9 @@ class Engine {
 
   /// What Fork::kByCost decides by: given, or measured with the first session that asked; empty before that.
   std::span<const PassCost> pass_costs() const;
+  /// From how many rows on a product takes the copies of EngineOptions::wide; 0: none does, or no session was
+  /// opened yet.
+  int wide_rows() const;
 
   /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.
   std::vector<std::string> target_languages(const std::string& adapter = "") const;

@@ -95,6 +95,7 @@ struct SessionsFigures {
   std::optional<Spread> passes_per_token, rows_per_pass;
   std::int64_t bytes_per_session = 0;
   std::vector<PassCost> pass_costs;  // what forks were decided by; empty with --fork always or never
+  int wide_rows = 0;
 };
 
 SessionsFigures figures_of(int n_sessions, const std::vector<LoadResult>& rounds) {
@@ -165,6 +166,7 @@ boost::json::object to_json(const SessionsArguments& arguments, const std::strin
   boost::json::array costs;
   for (const PassCost& cost : figures.pass_costs) costs.push_back({{"rows", cost.rows}, {"ms", cost.ms}});
   object["pass_costs"] = std::move(costs);
+  object["wide_rows"] = figures.wide_rows;
   return object;
 }
 
@@ -214,6 +216,7 @@ class SessionsRun {
       }
       SessionsFigures figures = figures_of(counts_[i], *rounds);
       figures.pass_costs = pass_costs_;
+      figures.wide_rows = wide_rows_;
       show(figures, i == 0);
     }
     return kDone;
@@ -240,6 +243,7 @@ class SessionsRun {
       rounds.push_back(*std::move(result));
     }
     pass_costs_.assign(engine.pass_costs().begin(), engine.pass_costs().end());
+    wide_rows_ = engine.wide_rows();
     return rounds;
   }
 
@@ -280,6 +284,7 @@ class SessionsRun {
 
   const SessionsArguments& arguments_;
   std::vector<PassCost> pass_costs_;  // of the engine that ran last
+  int wide_rows_ = 0;                 // its
   std::vector<int> counts_;
   SessionLoad load_;
   std::vector<LoadSentence> text_;

@@ -45,6 +45,10 @@ std::span<const PassCost> Engine::pass_costs() const {
   return core_->pass_costs();
 }
 
+int Engine::wide_rows() const {
+  return core_->wide_rows();
+}
+
 std::int64_t Engine::session_bytes() const {
   return core_->session_bytes();
 }

@@ -215,9 +215,9 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
 void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
   const bool has_many_rows =
       options_.wide == Wide::kAlways || (options_.wide == Wide::kByCost && options_.max_sessions > 1);
-  if (!has_many_rows || !network_->widen(adapter) || knows_wide_rows_) return;
-  knows_wide_rows_ = true;
-  network_->set_wide_rows(options_.wide == Wide::kAlways ? 1 : find_wide_rows(*network_, adapter));
+  if (!has_many_rows || !network_->widen(adapter) || wide_rows_) return;
+  wide_rows_ = options_.wide == Wide::kAlways ? 1 : find_wide_rows(*network_, adapter);
+  network_->set_wide_rows(*wide_rows_);
 }
 
 /// Measures them with the first session that asks. Where the cache has no room to, nothing is known.

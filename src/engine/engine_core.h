@@ -28,6 +28,7 @@ class EngineCore {
   std::span<const PassCost> pass_costs() const {
     return costs_ ? costs_->points() : std::span<const PassCost>();
   }
+  int wide_rows() const { return wide_rows_.value_or(0); }
   std::vector<std::string> target_languages(const std::string& adapter) const;
   std::int64_t session_bytes() const;
 
@@ -47,7 +48,7 @@ class EngineCore {
   std::shared_ptr<const Model> model_;
   EngineOptions options_;
   std::unique_ptr<Network> network_;
-  bool knows_wide_rows_ = false;
+  std::optional<int> wide_rows_;  // once there are copies
   std::optional<PassCosts> costs_;
   std::unique_ptr<SharedPass> shared_pass_;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path

@@ -1,4 +1,4 @@
-// `--cache`, and what `tandem inspect` says that a session's cache takes.
+// `--cache`, `--wide`, and what `tandem inspect` says that a session's cache takes.
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
@@ -43,6 +43,24 @@ TEST(CacheOption, TheTrainedModelWritesWholeSentencesWithEveryType) {
       EXPECT_EQ(lines, exact);
     }
   }
+}
+
+TEST(WideOption, CopiesForManyRowsTranslateToo) {
+  const std::string command =
+      "translate --threads 1 --to de --k 3 --model " TANDEM_SOURCE_DIR "/models/default.gguf --wide ";
+  const std::string input = "A man is riding a bicycle down the street.\nTwo dogs are playing in the snow.\n";
+  for (const char* choice : {"always", "never", "auto"}) {
+    const Outcome outcome = run_tandem(command + choice, input);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    const auto lines = lines_of(outcome.out);
+    ASSERT_EQ(lines.size(), 2u) << choice;
+    for (const std::string& line : lines) EXPECT_THAT(line, EndsWith(".")) << choice;
+    EXPECT_THAT(lines[0], HasSubstr("Mann")) << choice;
+    EXPECT_THAT(lines[1], HasSubstr("Hunde")) << choice;
+  }
+  const Outcome outcome = run_tandem(command + "sometimes", input);
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--wide"));
 }
 
 TEST(CacheOption, AModelWithOtherHeadsIsRefusedInOneLine) {
