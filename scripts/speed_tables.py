@@ -39,6 +39,40 @@ BENCHED = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a model is run as: its weights rewritten (None: as the file has them), and options of `tandem evaluate`."""
+
+    name: str
+    weights: str | None
+    options: dict
+
+
+@dataclass(frozen=True)
+class Loaded:
+    title: str
+    model: str
+    adapter: str | None
+    kinds: tuple
+    sessions: tuple  # at a time, the first of them being the one to compare with
+
+
+LOADED = (
+    Loaded("The default model", "models/default.gguf", None,
+           (Kind("f32, cache f32", "f32", {"--cache": "f32"}), Kind("f16", "f16", {}),
+            Kind("q8_0, as shipped", None, {}), Kind("q8_0, `--wide never`", None, {"--wide": "never"})),
+           (1, 8, 32, 128)),
+    Loaded("Gemma 3 270M with our adapter", "models/download/gemma-3-270m-q4_k_m.gguf",
+           "models/gemma-3-270m-stream.lora.gguf", (Kind("q4_k_m, as shipped", None, {}),), (1, 16, 64)),
+)  # fmt: skip
+
+
+def load_table(rows):
+    """rows: (kind, sessions, BLEU, lines as one session writes them, lines)"""
+    head = ["weights", "sessions", "BLEU", "as one session writes it"]
+    return table(head, [[kind, str(n), f"{bleu:.2f}", f"{same}/{of}"] for kind, n, bleu, same, of in rows])
+
+
 def command_words(options):
     """As a command line has them."""
     return [word for name, value in options.items() for word in ((name,) if value is None else (name, value))]

@@ -134,9 +134,36 @@ class Page(unittest.TestCase):
                 names = [word for word in command if word.startswith("--")]
                 self.assertEqual(len(names), len(set(names)))
 
+    def test_lines_of_many_sessions_are_held_against_those_of_one(self):
+        runs = []
+
+        def run(command, **_):
+            words = [str(word) for word in command]
+            if words[1] == "evaluate":
+                option = lambda name: words[words.index(name) + 1]
+                runs.append((option("--sessions"), option("--threads")))
+                log = Path(option("--output")) / "k3" / "instances.log"
+                log.parent.mkdir(parents=True, exist_ok=True)
+                lines = ["a", "b" if option("--sessions") == "1" else "c"]
+                log.write_text("".join(json.dumps({"prediction": line}) + "\n" for line in lines))
+            return json.dumps({"bleu": 30.25})
+
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            args = types.SimpleNamespace(program=folder / "tandem", threads=2, limit=0, data=folder, work=folder)
+            loaded = speed_tables.Loaded("M", "models/default.gguf", None, (speed_tables.Kind("f16", "f16", {}),), (1, 8))
+            with mock.patch.multiple(
+                results, run=run, unpack=lambda *_: folder / "en", RESULTS=folder, machine_line=lambda: "Machine: m.",
+                LOADED=(loaded,),
+            ), contextlib.redirect_stdout(io.StringIO()):  # fmt: skip
+                block = results.MEASURES["load"](args)["load"]
+        self.assertEqual(runs, [("1", "2"), ("8", "2")])
+        self.assertIn("| f16 | 1 | 30.25 | 2/2 |", block)
+        self.assertIn("| f16 | 8 | 30.25 | 1/2 |", block)
+
     def test_the_page_has_a_place_for_each_block(self):
         text = (results.ROOT / "docs" / "benchmarks.md").read_text()
-        for name in ("stream-speed", "sessions"):
+        for name in ("stream-speed", "sessions", "load"):
             self.assertTrue(results.fill(text, name, "figures of " + name) != text, name)
 
 
