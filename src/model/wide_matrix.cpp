@@ -18,8 +18,8 @@ constexpr std::size_t kAlignment = 64;  // a cache line, and a register of AVX-5
 }  // namespace
 
 const dnnl::engine& cpu_engine() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
+  static const dnnl::engine kEngine(dnnl::engine::kind::cpu, 0);
+  return kEngine;
 }
 
 dnnl::matmul::primitive_desc panel_product(int n_in, int n_rows, const memory::desc* panel) {
