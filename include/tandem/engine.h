@@ -45,8 +45,9 @@ struct PassCost {
 };
 
 /// Whether passes of many rows multiply with a second copy of quantised matrices, in bfloat16 (two bytes a
-/// weight): several times as fast on a CPU that has such products. kByCost: with several sessions, from the
-/// number of rows on from which it is faster here. kNever saves the memory; kAlways is for tests. f32 and f16
+/// weight): several times as fast on a CPU that has such products. From which number of rows on, is measured
+/// with the first session. kByCost: an engine for several sessions does; kAlways: one for a single session
+/// too, which then takes longer to load and less for each word; kNever saves the memory. f32, f16 and bf16
 /// weights have no copy. docs/passes.md.
 enum class Wide { kNever, kAlways, kByCost };
 

@@ -142,9 +142,10 @@ void ModelArguments::add_to(CLI::App& command) {
   static const std::map<std::string, Wide> kWides = {
       {"auto", Wide::kByCost}, {"always", Wide::kAlways}, {"never", Wide::kNever}};
   command
-      .add_option("--wide", wide,
-                  "Passes of many rows multiply with a bfloat16 copy of quantised weights (two bytes each):\n"
-                  "always, never, or auto: with several sessions, where it is faster here")
+      .add_option(
+          "--wide", wide,
+          "Passes of many rows multiply with a bfloat16 copy of quantised weights (two bytes each):\n"
+          "where that is faster here: always, never, or auto, which is where several sessions may come")
       ->transform(CLI::CheckedTransformer(kWides).description(""))
       ->type_name("auto|always|never")
       ->default_str("auto");

@@ -216,7 +216,7 @@ void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
   const bool has_many_rows =
       options_.wide == Wide::kAlways || (options_.wide == Wide::kByCost && options_.max_sessions > 1);
   if (!has_many_rows || !network_->widen(adapter) || wide_rows_) return;
-  wide_rows_ = options_.wide == Wide::kAlways ? 1 : find_wide_rows(*network_, adapter);
+  wide_rows_ = find_wide_rows(*network_, adapter);
   network_->set_wide_rows(*wide_rows_);
 }
 

@@ -109,7 +109,7 @@ std::vector<PassCost> measure_pass_costs(Network& network, std::shared_ptr<const
 
 int find_wide_rows(Network& network, std::shared_ptr<const Adapter> adapter) {
   constexpr int kMany = 32;  // beyond, every row costs the same
-  constexpr int kFew = 4;    // below, reading weights is all there is
+  constexpr int kFew = 2;    // one row is bound by reading weights, and those are more to read
   Timer timer(network, std::move(adapter), kMany);
   int least = 0;
   for (int n_rows = timer.most_rows(); n_rows >= kFew; n_rows /= 2) {

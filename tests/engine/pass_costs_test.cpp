@@ -85,7 +85,7 @@ TEST(PassCosts, AreMeasuredInTheRoomThereIsAndLeaveItFree) {
 }
 
 TEST(WideRows, BeginWhereTheyAreFaster) {
-  for (const int from : {4, 8, 16, 32}) {
+  for (const int from : {2, 4, 8, 16, 32}) {
     NotingNetwork network(64, 64);
     network.wide_pays_from = from;
     EXPECT_EQ(find_wide_rows(network, nullptr), from);
