@@ -40,17 +40,19 @@ void DictatingNetwork::dictate(std::span<const TokenId> target) {
 Logits DictatingNetwork::evaluate(std::span<const SessionRows> pass) {
   const Logits logits = network_.evaluate(pass);
   if (!is_dictating_) return logits;
-  values_.assign(logits.values.begin(), logits.values.end());
-  std::size_t row_begin = 0;
-  std::size_t n_rows = 0;
+  values_.resize(logits.all.size());
+  rows_.clear();
   for (const SessionRows& session : pass) {
     for (const PassRow& row : session.rows) {
       if (!row.wants_logits) continue;
-      values_[row_begin + place_in_head(token_after(row.place))] = kCertain;
-      row_begin = logits.ends[n_rows++];
+      const auto spoken = logits.all[rows_.size()];
+      std::vector<float>& dictated = values_[rows_.size()];
+      dictated.assign(spoken.begin(), spoken.end());
+      dictated[place_in_head(token_after(row.place))] = kCertain;
+      rows_.emplace_back(dictated);
     }
   }
-  return {.values = values_, .ends = logits.ends, .first = logits.first};
+  return {rows_};
 }
 
 std::size_t DictatingNetwork::place_in_head(TokenId id) const {

@@ -30,6 +30,7 @@ class DictatingNetwork final : public Network {
   [[nodiscard]] CacheSpan reserve(int n_slots) override { return network_.reserve(n_slots); }
   void release(CacheSpan span) override { network_.release(span); }
   Logits evaluate(std::span<const SessionRows> pass) override;
+  void share_out(int n, const std::function<void(int)>& work) override { network_.share_out(n, work); }
 
  private:
   std::size_t place_in_head(TokenId id) const;
@@ -39,7 +40,8 @@ class DictatingNetwork final : public Network {
   const StreamSetup& setup_;
   bool is_dictating_ = false;
   std::span<const TokenId> target_;
-  std::vector<float> values_;
+  std::vector<std::vector<float>> values_;  // of each row, kept for their memory
+  std::vector<std::span<const float>> rows_;
 };
 
 }  // namespace tandem::bench

@@ -166,13 +166,27 @@ std::int64_t EngineCore::session_bytes() const {
 }
 
 TargetParts EngineCore::target_of(const SessionOptions& options, const std::string& language,
-                                  const std::optional<StreamMetadata>& metadata, const Head& head) const {
+                                  const std::optional<StreamMetadata>& metadata,
+                                  const std::shared_ptr<const Head>& head) {
   TargetParts target;
-  target.prompt = tokens_of(prompt_of(options, language, metadata), language, head);
+  target.prompt = tokens_of(prompt_of(options, language, metadata), language, *head);
   target.policy = std::make_unique<WaitKPolicy>(lag_of(options.k));
-  target.sampler = std::make_unique<Sampler>(model_->vocabulary()->pieces(), target.prompt.end, head.ids);
+  target.sampler = sampler_for(head, target.prompt.end);
   target.unit = word_unit_of(language);
   return target;
+}
+
+/// The same for all sessions that choose alike: its tables are as long as the vocabulary.
+std::shared_ptr<const Sampler> EngineCore::sampler_for(const std::shared_ptr<const Head>& head,
+                                                       const std::vector<TokenId>& end) {
+  std::erase_if(samplers_, [](const KnownSampler& known) { return known.sampler.expired(); });
+  for (const KnownSampler& known : samplers_) {
+    auto sampler = known.sampler.lock();
+    if (sampler && known.head.lock() == head && known.end == end) return sampler;
+  }
+  auto sampler = std::make_shared<const Sampler>(model_->vocabulary()->pieces(), end, head->ids);
+  samplers_.push_back({head, end, sampler});
+  return sampler;
 }
 
 std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
@@ -181,7 +195,7 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   SessionParts parts;
   parts.adapter = find_adapter(options.adapter);
   const auto& metadata = metadata_of(parts.adapter.get());
-  const Head& head = parts.adapter ? *parts.adapter->head() : *model_->head();
+  const std::shared_ptr<const Head>& head = parts.adapter ? parts.adapter->head() : model_->head();
   for (const std::string& language : options.target_languages)
     parts.targets.push_back(target_of(options, language, metadata, head));
   check_one_source(parts.targets);

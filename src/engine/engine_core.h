@@ -33,12 +33,22 @@ class EngineCore {
   std::int64_t session_bytes() const;
 
  private:
+  /// Of sessions that are open.
+  struct KnownSampler {
+    std::weak_ptr<const Head> head;
+    std::vector<TokenId> end;
+    std::weak_ptr<const Sampler> sampler;
+  };
+
   std::shared_ptr<const Adapter> find_adapter(const std::string& path) const;
   const std::optional<StreamMetadata>& metadata_of(const Adapter* adapter) const;
   PromptTemplate prompt_of(const SessionOptions& options, const std::string& language,
                            const std::optional<StreamMetadata>& metadata) const;
   TargetParts target_of(const SessionOptions& options, const std::string& language,
-                        const std::optional<StreamMetadata>& metadata, const Head& head) const;
+                        const std::optional<StreamMetadata>& metadata,
+                        const std::shared_ptr<const Head>& head);
+  std::shared_ptr<const Sampler> sampler_for(const std::shared_ptr<const Head>& head,
+                                             const std::vector<TokenId>& end);
   Prompt tokens_of(const PromptTemplate& prompt, const std::string& language, const Head& head) const;
   CacheSpan reserve(std::span<const TargetParts> targets);
   void widen(const std::shared_ptr<const Adapter>& adapter);
@@ -52,6 +62,7 @@ class EngineCore {
   std::optional<PassCosts> costs_;
   std::unique_ptr<SharedPass> shared_pass_;
   std::map<std::string, std::shared_ptr<const Adapter>> adapters_;  // by path
+  std::vector<KnownSampler> samplers_;
 
   // Of step(); kept for their memory.
   std::vector<SessionCore*> stepped_;

@@ -26,7 +26,7 @@ using WordTokenizer = std::function<std::vector<TokenId>(std::string_view word, 
 struct TargetParts {
   Prompt prompt;  // source prefix and suffix are the same for all targets of a session
   std::unique_ptr<const Policy> policy;
-  std::unique_ptr<const Sampler> sampler;
+  std::shared_ptr<const Sampler> sampler;
   WordUnit unit = WordUnit::kSpaced;
 };
 

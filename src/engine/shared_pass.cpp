@@ -42,12 +42,17 @@ void SharedPass::run() {
   ++n_passes_;
   const Logits logits = network_.evaluate(pass);
   const auto wants = [](const PassRow& row) { return row.wants_logits; };
+  answers_.clear();
   std::size_t first = 0;
-  for (std::size_t i = 0; i < riders_.size(); ++i) {
-    const auto n = static_cast<std::size_t>(std::count_if(pass[i].rows.begin(), pass[i].rows.end(), wants));
-    riders_[i]->absorb(logits.rows(first, n));
+  for (const SessionRows& part : pass) {
+    const auto n = static_cast<std::size_t>(std::count_if(part.rows.begin(), part.rows.end(), wants));
+    answers_.push_back(logits.rows(first, n));
     first += n;
   }
+  network_.share_out(static_cast<int>(riders_.size()), [this](int i) {
+    const auto rider = static_cast<std::size_t>(i);
+    riders_[rider]->absorb(answers_[rider]);
+  });
 }
 
 }  // namespace tandem

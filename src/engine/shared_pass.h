@@ -45,6 +45,7 @@ class SharedPass {
   std::vector<RowRequest> requests_;
   std::vector<RowGrant> grants_;
   std::vector<SessionCore*> riders_;
+  std::vector<Logits> answers_;    // of the riders
   std::vector<SessionRows> pass_;  // of the riders, and more parts behind them that an earlier pass used
 };
 

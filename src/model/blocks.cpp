@@ -39,6 +39,7 @@ FeedForward load_feed_forward(const LayerLoader& loader, const ModelConfig& conf
 }
 
 ggml_tensor* Blocks::norm(ggml_tensor* x, ggml_tensor* gain) const {
+  if (ggml_tensor* y = pass_.wide_norm(x, gain)) return y;
   ggml_context* ctx = pass_.context();
   return ggml_mul(ctx, ggml_rms_norm(ctx, x, config_.norm_epsilon), gain);
 }

@@ -56,6 +56,7 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
     : model_(std::move(model)),
       family_(family),
       backend_(device, checked("threads", options.n_threads, kMostThreads)),
+      workers_(backend_),
       cache_(family.config(), options.cache_type, options.n_slots, backend_.buffer_type()),
       attention_(options.attention),
       max_rows_(checked("rows per pass", options.max_rows_per_pass, kMostRows)),
@@ -121,6 +122,8 @@ PassShape GgmlNetwork::shape_of() const {
     part.n_rows = static_cast<int>(session->rows.size());
     part.first_slot = session->span.begin;
     part.n_keys = std::min(round_up(static_cast<int>(session->cached.size()), kKeyStep), session->span.size);
+    part.mask = shape.n_mask;
+    shape.n_mask += static_cast<std::size_t>(part.n_rows) * static_cast<std::size_t>(part.n_keys);
     shape.sessions.push_back(part);
     const int n_logits = count_wanted(*session);
     if (session->adapter) {
@@ -166,7 +169,8 @@ void GgmlNetwork::check(const SessionRows& session) const {
 void GgmlNetwork::prepare_graph(PassShape shape) {
   if (graph_ && graph_->shape() == shape) return;
   graph_.reset();
-  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_);
+  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_,
+                                           graph_memory_);
   family_.build(*graph);
   if (!ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
     throw Error(ErrorCode::kUnsupported,
@@ -197,58 +201,72 @@ void GgmlNetwork::set_rows() {
 }
 
 void GgmlNetwork::set_masks() {
-  for (std::size_t i = 0; i < order_.size(); ++i) {
-    const SessionPart& part = graph_->shape().sessions[i];
-    set_mask(*order_[i], part, kNoWindow, graph_->mask(i));
-    if (ggml_tensor* mask = graph_->window_mask(i); mask != nullptr)
-      set_mask(*order_[i], part, family_.config().window, mask);
-  }
+  set_masks(kNoWindow, graph_->mask());
+  if (ggml_tensor* mask = graph_->window_mask(); mask != nullptr) set_masks(family_.config().window, mask);
 }
 
-void GgmlNetwork::set_mask(const SessionRows& session, const SessionPart& part, int window,
-                           ggml_tensor* mask) {
+void GgmlNetwork::set_masks(int window, ggml_tensor* tensor) {
+  static const ggml_fp16_t kHidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());
+  mask_.assign(graph_->shape().n_mask, kHidden);
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const SessionPart& part = graph_->shape().sessions[i];
+    show_keys(*order_[i], window, static_cast<std::size_t>(part.n_keys), std::span(mask_).subspan(part.mask));
+  }
+  upload(tensor, mask_);
+}
+
+/// mask [rows, n_keys], all hidden so far.
+void GgmlNetwork::show_keys(const SessionRows& session, int window, std::size_t n_keys,
+                            std::span<ggml_fp16_t> mask) {
   const std::size_t n_cached = session.cached.size();
-  const auto n_keys = static_cast<std::size_t>(part.n_keys);
   queries_.clear();
   for (const PassRow& row : session.rows) queries_.push_back(row.place);
   visibility_.resize(queries_.size() * n_cached);
   fill_mask(queries_, session.cached, visibility_, window);
 
   static const ggml_fp16_t kVisible = ggml_fp32_to_fp16(0.0F);
-  static const ggml_fp16_t kHidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());
-  mask_.assign(queries_.size() * n_keys, kHidden);
   for (std::size_t q = 0; q < queries_.size(); ++q) {
     for (std::size_t key = 0; key < n_cached; ++key) {
-      if (visibility_[q * n_cached + key] == 0.0F) mask_[q * n_keys + key] = kVisible;
+      if (visibility_[q * n_cached + key] == 0.0F) mask[q * n_keys + key] = kVisible;
     }
   }
-  upload(mask, mask_);
 }
 
-/// From the graph's order back to the pass'.
+/// From the graph's order back to the pass'; where the device's memory is the host's, without a copy.
 Logits GgmlNetwork::read_logits(std::span<const SessionRows> pass) {
-  std::vector<std::size_t> begins;  // of each session's logits
-  std::size_t size = 0;
-  logit_ends_.clear();
+  first_logits_.clear();  // of each session
+  std::size_t n_logits = 0;
   for (const SessionRows& session : pass) {
-    begins.push_back(size);
-    const auto width = static_cast<std::size_t>(head_of(session)->matrix->ne[1]);
-    for (int i = 0; i < count_wanted(session); ++i) logit_ends_.push_back(size += width);
+    first_logits_.push_back(n_logits);
+    n_logits += static_cast<std::size_t>(count_wanted(session));
   }
-  logits_.resize(size);
+  logits_.resize(n_logits);
+  copied_logits_.resize(graph_->shape().heads.size());
   std::size_t head = 0;
   int row = 0;  // of the head
   for (const SessionRows* session : order_) {
-    const int n_rows = count_wanted(*session);
-    if (n_rows == 0) continue;
-    if (row == graph_->shape().heads[head].logits.n) ++head, row = 0;
-    const ggml_tensor* logits = graph_->logits(head);
-    ggml_backend_tensor_get(logits, logits_.data() + begins[static_cast<std::size_t>(session - pass.data())],
-                            logits->nb[1] * static_cast<std::size_t>(row),
-                            logits->nb[1] * static_cast<std::size_t>(n_rows));
-    row += n_rows;
+    const std::size_t first = first_logits_[static_cast<std::size_t>(session - pass.data())];
+    for (int i = 0; i < count_wanted(*session); ++i, ++row) {
+      if (row == graph_->shape().heads[head].logits.n) ++head, row = 0;
+      logits_[first + static_cast<std::size_t>(i)] = logits_of(head, row);
+    }
   }
-  return {logits_, logit_ends_};
+  return {logits_};
+}
+
+std::span<const float> GgmlNetwork::logits_of(std::size_t head, int row) {
+  const ggml_tensor* logits = graph_->logits(head);
+  const auto width = static_cast<std::size_t>(logits->ne[0]);
+  const auto* values = static_cast<const float*>(logits->data);
+  if (!ggml_backend_buffer_is_host(logits->buffer)) {
+    std::vector<float>& copy = copied_logits_[head];
+    if (row == 0) {
+      copy.resize(static_cast<std::size_t>(ggml_nelements(logits)));
+      ggml_backend_tensor_get(logits, copy.data(), 0, ggml_nbytes(logits));
+    }
+    values = copy.data();
+  }
+  return {values + width * static_cast<std::size_t>(row), width};
 }
 
 }  // namespace tandem

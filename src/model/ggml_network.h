@@ -10,6 +10,7 @@
 #include "model/cache.h"
 #include "model/network.h"
 #include "model/pass_graph.h"
+#include "model/workers.h"
 
 namespace tandem {
 
@@ -27,6 +28,7 @@ class GgmlNetwork final : public Network {
   [[nodiscard]] CacheSpan reserve(int n_slots) override { return cache_.reserve(n_slots); }
   void release(CacheSpan span) override { cache_.release(span); }
   Logits evaluate(std::span<const SessionRows> pass) override;
+  void share_out(int n, const std::function<void(int)>& work) override { workers_.share_out(n, work); }
   bool widen(const std::shared_ptr<const Adapter>& adapter) override;
   void set_wide_rows(int least) override;
 
@@ -38,17 +40,21 @@ class GgmlNetwork final : public Network {
   void prepare_graph(PassShape shape);
   void set_rows();
   void set_masks();
-  void set_mask(const SessionRows& session, const SessionPart& part, int window, ggml_tensor* mask);
+  void set_masks(int window, ggml_tensor* tensor);
+  void show_keys(const SessionRows& session, int window, std::size_t n_keys, std::span<ggml_fp16_t> mask);
   Logits read_logits(std::span<const SessionRows> pass);
+  std::span<const float> logits_of(std::size_t head, int row);
 
   std::shared_ptr<const Model> model_;  // keeps the weights
   const Family& family_;
   Backend backend_;
+  Workers workers_;
   Cache cache_;
   Attention attention_;
   int max_rows_;
   WideChoice wide_;
   ggml_gallocr_ptr allocator_;
+  std::vector<std::byte> graph_memory_;
   std::unique_ptr<PassGraph> graph_;  // of the last pass; the next one of the same shape reuses it
 
   std::vector<const SessionRows*> order_;  // of the sessions in the pass' graph (pass_graph.h)
@@ -61,8 +67,9 @@ class GgmlNetwork final : public Network {
   std::vector<RowPlace> queries_;
   std::vector<float> visibility_;
   std::vector<ggml_fp16_t> mask_;
-  std::vector<float> logits_;
-  std::vector<std::size_t> logit_ends_;
+  std::vector<std::size_t> first_logits_;
+  std::vector<std::span<const float>> logits_;
+  std::vector<std::vector<float>> copied_logits_;  // of each head, from a device with memory of its own
 };
 
 }  // namespace tandem

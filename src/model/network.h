@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -43,19 +44,11 @@ struct SessionRows {
 /// A row has the logits of its head (head.h), the model's or its adapter's: one for each id of the
 /// vocabulary, or for each id that the head keeps, in ascending order.
 struct Logits {
-  std::span<const float> values;      // row after row
-  std::span<const std::size_t> ends;  // of each row, in `values`
-  std::size_t first = 0;              // in `ends`, of the row that is called 0
+  std::span<const std::span<const float>> all;
 
-  std::span<const float> row(int i) const {
-    const auto at = first + static_cast<std::size_t>(i);
-    const std::size_t begin = at == 0 ? 0 : ends[at - 1];
-    return values.subspan(begin, ends[at] - begin);
-  }
+  std::span<const float> row(int i) const { return all[static_cast<std::size_t>(i)]; }
   /// The `n` rows from `from` on, which are those of one session of the pass.
-  Logits rows(std::size_t from, std::size_t n) const {
-    return {values, ends.first(first + from + n), first + from};
-  }
+  Logits rows(std::size_t from, std::size_t n) const { return {all.subspan(from, n)}; }
 };
 
 class Network {
@@ -75,6 +68,12 @@ class Network {
   /// One pass. Writes K and V of every row into its slot; rows see each other and the cache as visibility.h
   /// says. Cost: one reading of the weights, attention over each session's own slots only.
   virtual Logits evaluate(std::span<const SessionRows> pass) = 0;
+
+  /// Calls work(0) to work(n - 1), each once, on the network's threads, and returns when all are done: what
+  /// sessions make of their logits takes longer than one thread has. Throws what one of them threw.
+  virtual void share_out(int n, const std::function<void(int)>& work) {
+    for (int i = 0; i < n; ++i) work(i);
+  }
 
   /// Makes the wide copies (wide_copies.h) for rows of `adapter`, null being the model's, if they are not
   /// there; false if there can be none.

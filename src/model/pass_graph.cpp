@@ -3,6 +3,7 @@
 #include <ggml.h>
 
 #include "model/config.h"
+#include "model/wide_rows.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -25,7 +26,7 @@ const WideCopies* WideChoice::find(const std::shared_ptr<const Adapter>& adapter
 }
 
 PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-                     WideChoice& wide)
+                     WideChoice& wide, std::vector<std::byte>& memory)
     : config_(config),
       cache_(cache),
       attention_(attention),
@@ -43,23 +44,29 @@ PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention at
                                    kNodesPerAdapter * shape_.adapters.size()) +
                               kNodesOutside + 2 * shape_.sessions.size() +
                               kNodesPerAdapter * shape_.adapters.size() + kNodesPerHead * shape_.heads.size();
-  context_.reset(ggml_init(
-      {n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false), nullptr, true}));
+  const std::size_t n_bytes = n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false);
+  if (memory.size() < n_bytes) memory.resize(n_bytes);
+  context_.reset(ggml_init({n_bytes, memory.data(), true}));
   if (!context_) throw Error(ErrorCode::kUnsupported, "not enough memory for the graph of a pass");
   graph_ = ggml_new_graph_custom(context_.get(), n_nodes, false);
 
-  embeddings_ = input(GGML_TYPE_F32, config.n_embd, shape_.n_rows);
+  make_inputs();
+  if (wide_copies_ != nullptr && attention_ == Attention::kFused &&
+      WideAttention::can_read(cache_.layer(0).k->type))
+    wide_attention_ = std::make_unique<WideAttention>(config_, shape_.sessions, wide.attention_scratches);
+}
+
+void PassGraph::make_inputs() {
+  embeddings_ = input(GGML_TYPE_F32, config_.n_embd, shape_.n_rows);
   positions_ = input(GGML_TYPE_I32, shape_.n_rows);
   slots_ = input(GGML_TYPE_I64, shape_.n_rows);
   if (shape_.n_logits > 0 && shape_.n_logits < shape_.n_rows)
     logit_rows_ = input(GGML_TYPE_I32, shape_.n_logits);
-  for (const SessionPart& part : shape_.sessions) {
-    masks_.push_back(input(GGML_TYPE_F16, part.n_keys, part.n_rows));
-    if (config.window > 0) window_masks_.push_back(input(GGML_TYPE_F16, part.n_keys, part.n_rows));
-  }
+  mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
+  if (config_.window > 0) window_mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
 }
 
-ggml_tensor* PassGraph::input(ggml_type type, int ne0, int ne1) const {
+ggml_tensor* PassGraph::input(ggml_type type, std::int64_t ne0, std::int64_t ne1) const {
   ggml_tensor* tensor = ggml_new_tensor_2d(context_.get(), type, ne0, ne1);
   ggml_set_input(tensor);
   return tensor;
@@ -82,27 +89,25 @@ ggml_tensor* PassGraph::rotate(int layer, ggml_tensor* x, ggml_tensor* factors) 
 ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const {
   ggml_context* ctx = context_.get();
   const Cache::Layer& cached = cache_.layer(layer);
-  const std::vector<ggml_tensor*>& masks = config_.has_window(layer) ? window_masks_ : masks_;
+  ggml_tensor* masks = config_.has_window(layer) ? window_mask_ : mask_;
   // Reading through the written tensors makes the writes come first.
   ggml_tensor* keys = ggml_set_rows(ctx, cached.k, k, slots_);    // ne = [n_embd_kv, n_slots]
   ggml_tensor* values = ggml_set_rows(ctx, cached.v, v, slots_);  // ne = [n_embd_kv, n_slots]
   ggml_build_forward_expand(graph_, keys);
   ggml_build_forward_expand(graph_, values);
-  if (shape_.sessions.size() == 1)
-    return attend_session(shape_.sessions.front(), masks.front(), q, keys, values);
+  if (wide_attention_) return wide_attention_->attend(ctx, q, keys, values, masks);
+  if (shape_.sessions.size() == 1) return attend_session(shape_.sessions.front(), masks, q, keys, values);
 
   ggml_tensor* joined = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, config_.n_embd_q(), shape_.n_rows);
-  for (std::size_t i = 0; i < shape_.sessions.size(); ++i) {
-    const SessionPart& part = shape_.sessions[i];
-    ggml_tensor* rows =
-        attend_session(part, masks[i], q, keys, values);  // ne = [n_embd_q, n_rows of the session]
+  for (const SessionPart& part : shape_.sessions) {
+    ggml_tensor* rows = attend_session(part, masks, q, keys, values);  // ne = [n_embd_q, its rows]
     const std::size_t offset = joined->nb[1] * static_cast<std::size_t>(part.first_row);
     joined = ggml_set_2d_inplace(ctx, joined, rows, joined->nb[1], offset);
   }
   return joined;
 }
 
-ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* mask, ggml_tensor* q,
+ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* masks, ggml_tensor* q,
                                        ggml_tensor* keys, ggml_tensor* values) const {
   ggml_context* ctx = context_.get();
   const auto of_session = [&](ggml_tensor* cached) {  // ne = [head_dim, n_keys, n_kv_heads]
@@ -115,6 +120,9 @@ ggml_tensor* PassGraph::attend_session(const SessionPart& part, ggml_tensor* mas
   rows = ggml_permute(ctx, rows, 0, 2, 1, 3);  // ne = [head_dim, n_rows, n_heads]
   ggml_tensor* k = of_session(keys);
   ggml_tensor* v = of_session(values);
+  const std::size_t mask_row = ggml_row_size(masks->type, part.n_keys);
+  ggml_tensor* mask =
+      ggml_view_2d(ctx, masks, part.n_keys, part.n_rows, mask_row, ggml_row_size(masks->type, 1) * part.mask);
   if (attention_ == Attention::kPlain) return attend_plain(mask, rows, k, v);
   constexpr float kNoAlibi = 0.0F;
   ggml_tensor* attended =  // ne = [head_dim, n_heads, n_rows]
@@ -160,10 +168,15 @@ ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) 
   return copy == nullptr ? nullptr : wide_products_.product(context_.get(), *copy, x);
 }
 
+ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) const {
+  const bool is_wide = wide_copies_ != nullptr && ggml_is_contiguous(x);
+  return is_wide ? tandem::wide_norm(context_.get(), x, gain, config_.norm_epsilon) : nullptr;
+}
+
 ggml_tensor* PassGraph::wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
-                                  ggml_tensor* up) {
+                                  ggml_tensor* up) const {
   const bool is_wide = wide_copy(matrix, gate) != nullptr;
-  return is_wide ? wide_products_.gated(context_.get(), activation, gate, up) : nullptr;
+  return is_wide ? tandem::wide_gate(context_.get(), activation, gate, up) : nullptr;
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

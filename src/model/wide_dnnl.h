@@ -20,10 +20,8 @@ class OneThread {
 };
 
 const dnnl::engine& cpu_engine();
-/// rows x a panel of n_in. Needs a OneThread around it, here and where the primitive is made. `panel` tells
-/// the layout of the weights; the default lets oneDNN choose.
-dnnl::matmul::primitive_desc panel_product(int n_in, int n_rows, const dnnl::memory::desc* panel = nullptr);
-/// The layout of a panel, for any number of rows.
-const dnnl::memory::desc& panel_layout(int n_in);
+/// How `n_panels` that stand one after the other lie: as one matrix, blocks of 64 outputs outermost. oneDNN
+/// chooses this itself for 64 outputs.
+dnnl::memory::desc panel_layout(int n_in, int n_panels = 1);
 
 }  // namespace tandem

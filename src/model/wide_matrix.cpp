@@ -1,8 +1,6 @@
 #include "model/wide_matrix.h"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 #include <new>
 #include <vector>
 
@@ -22,24 +20,8 @@ const dnnl::engine& cpu_engine() {
   return kEngine;
 }
 
-dnnl::matmul::primitive_desc panel_product(int n_in, int n_rows, const memory::desc* panel) {
-  const memory::desc inputs({n_rows, n_in}, memory::data_type::bf16, memory::format_tag::ab);
-  const memory::desc weights({n_in, WideMatrix::kPanel}, memory::data_type::bf16, memory::format_tag::any);
-  const memory::desc outputs({n_rows, WideMatrix::kPanel}, memory::data_type::f32, memory::format_tag::ab);
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(
-      dnnl::scratchpad_mode::user);  // the library's own would be shared by threads
-  return {{inputs, panel == nullptr ? weights : *panel, outputs}, attributes, cpu_engine()};
-}
-
-const memory::desc& panel_layout(int n_in) {
-  static std::mutex mutex;
-  static std::map<int, memory::desc> layouts;
-  const std::lock_guard lock(mutex);
-  const auto known = layouts.find(n_in);
-  if (known != layouts.end()) return known->second;
-  constexpr int kManyRows = 64;
-  return layouts.emplace(n_in, panel_product(n_in, kManyRows).weights_desc()).first->second;
+memory::desc panel_layout(int n_in, int n_panels) {
+  return {{n_in, WideMatrix::kPanel * n_panels}, memory::data_type::bf16, memory::format_tag::BA16a64b2a};
 }
 
 bool has_wide_products() {
@@ -53,7 +35,7 @@ void WideMatrix::Free::operator()(std::byte* bytes) const {
 
 WideMatrix::WideMatrix(int n_in, int n_out, const ReadRow& read_row) : n_in_(n_in), n_out_(n_out) {
   const OneThread alone;
-  const memory::desc& layout = panel_layout(n_in_);
+  const memory::desc layout = panel_layout(n_in_);
   panel_bytes_ = layout.get_size();
   bytes_.reset(static_cast<std::byte*>(::operator new[](n_bytes(), std::align_val_t{kAlignment})));
 

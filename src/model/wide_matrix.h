@@ -17,7 +17,7 @@ bool has_wide_products();
 
 class WideMatrix {
  public:
-  /// Outputs that are multiplied together: one call of the library makes so many for some rows.
+  /// Outputs that lie together.
   static constexpr int kPanel = 64;
 
   /// Writes row i of a matrix, the weights of one output.

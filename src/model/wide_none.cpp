@@ -19,13 +19,8 @@ struct WideKernels::Impl {};
 WideKernels::WideKernels(int) {}
 WideKernels::~WideKernels() = default;
 
-struct WideProducts::Call {};
 WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
 WideProducts::~WideProducts() = default;
-
-ggml_tensor* WideProducts::gated(ggml_context*, GateActivation, ggml_tensor*, ggml_tensor*) {
-  throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");
-}
 
 ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*) {
   throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
 #include "model/wide_dnnl.h"
 #include "model/wide_matrix.h"
-#include "numeric/row_loops.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -19,14 +19,20 @@ namespace {
 
 using dnnl::memory;
 
-// More rows to a call keep a panel's inputs out of the nearest cache.
+// More rows to a call keep a panel's inputs out of the nearest cache, more panels gain nothing: what a call
+// costs beside its product is a microsecond.
 constexpr int kMostTileRows = 64;
+constexpr int kMostTilePanels = 8;
 
-/// What a thread works in.
-struct Workspace {
-  dnnl::stream stream{cpu_engine()};
-  std::vector<float> outputs = std::vector<float>(std::size_t{kMostTileRows} * WideMatrix::kPanel);
-};
+dnnl::matmul::primitive_desc tile_product(int n_in, int n_rows, int n_panels) {
+  const memory::desc inputs({n_rows, n_in}, memory::data_type::bf16, memory::format_tag::ab);
+  const memory::desc outputs({n_rows, WideMatrix::kPanel * n_panels}, memory::data_type::f32,
+                             memory::format_tag::ab);
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(
+      dnnl::scratchpad_mode::user);  // the library's own would be shared by threads
+  return {{inputs, panel_layout(n_in, n_panels), outputs}, attributes, cpu_engine()};
+}
 
 std::byte* row_of(const ggml_tensor* tensor, int row) {
   return static_cast<std::byte*>(tensor->data) + tensor->nb[1] * static_cast<std::size_t>(row);
@@ -34,15 +40,23 @@ std::byte* row_of(const ggml_tensor* tensor, int row) {
 
 }  // namespace
 
+/// What a thread works in.
+struct WideKernels::Workspace {
+  dnnl::stream stream{cpu_engine()};
+  std::vector<float> outputs =
+      std::vector<float>(std::size_t{kMostTileRows} * kMostTilePanels * WideMatrix::kPanel);
+};
+
 struct WideKernels::Tile {
   int n_rows;
+  int n_panels;
   dnnl::matmul primitive;
   std::vector<std::unordered_map<int, memory>> arguments;  // of each thread
 };
 
 struct WideKernels::Impl {
-  std::vector<Workspace> workspaces;          // of each thread
-  std::map<std::pair<int, int>, Tile> tiles;  // by inputs and rows
+  std::vector<Workspace> workspaces;                // of each thread
+  std::map<std::tuple<int, int, int>, Tile> tiles;  // by inputs, rows and panels
 };
 
 WideKernels::WideKernels(int n_threads) : impl_(std::make_unique<Impl>()) {
@@ -50,13 +64,21 @@ WideKernels::WideKernels(int n_threads) : impl_(std::make_unique<Impl>()) {
 }
 WideKernels::~WideKernels() = default;
 
-WideKernels::Tile& WideKernels::tile(int n_in, int n_rows) {
-  TANDEM_CHECK(n_rows > 0 && n_rows <= kMostTileRows);
-  const auto known = impl_->tiles.find({n_in, n_rows});
+WideKernels::Workspace& WideKernels::workspace(int thread) {
+  return impl_->workspaces[static_cast<std::size_t>(thread)];
+}
+
+int WideKernels::n_threads() const {
+  return static_cast<int>(impl_->workspaces.size());
+}
+
+WideKernels::Tile& WideKernels::tile(int n_in, int n_rows, int n_panels) {
+  TANDEM_CHECK(n_rows > 0 && n_rows <= kMostTileRows && n_panels > 0 && n_panels <= kMostTilePanels);
+  const auto known = impl_->tiles.find({n_in, n_rows, n_panels});
   if (known != impl_->tiles.end()) return known->second;
   const OneThread alone;
-  const auto made = panel_product(n_in, n_rows, &panel_layout(n_in));
-  Tile tile{.n_rows = n_rows, .primitive = dnnl::matmul(made), .arguments = {}};
+  const auto made = tile_product(n_in, n_rows, n_panels);
+  Tile tile{.n_rows = n_rows, .n_panels = n_panels, .primitive = dnnl::matmul(made), .arguments = {}};
   for (Workspace& work : impl_->workspaces) {
     // Its own for each tile: the graph at hand may use several.
     std::unordered_map<int, memory> arguments;
@@ -66,88 +88,63 @@ WideKernels::Tile& WideKernels::tile(int n_in, int n_rows) {
     arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(made.scratchpad_desc(), cpu_engine()));
     tile.arguments.push_back(std::move(arguments));
   }
-  return impl_->tiles.emplace(std::pair(n_in, n_rows), std::move(tile)).first->second;
-}
-
-/// What a node of the graph needs when its turn comes.
-struct WideProducts::Call {
-  struct Rows {
-    int first;
-    WideKernels::Tile* tile;
-  };
-
-  WideKernels::Impl& kernels;
-  const WideMatrix& matrix;
-  std::vector<Rows> tiles;
-
-  void run(const ggml_tensor* x, ggml_tensor* y, int thread, int n_threads) const;
-};
-
-void WideProducts::Call::run(const ggml_tensor* x, ggml_tensor* y, int thread, int n_threads) const {
-  const int begin = matrix.n_panels() * thread / n_threads;
-  const int end = matrix.n_panels() * (thread + 1) / n_threads;
-  Workspace& work = kernels.workspaces[static_cast<std::size_t>(thread)];
-  for (int panel = begin; panel < end; ++panel) {
-    const int output = WideMatrix::kPanel * panel;
-    const auto n_outputs = static_cast<std::size_t>(std::min(WideMatrix::kPanel, matrix.n_out() - output));
-    for (const Rows& rows : tiles) {
-      auto& arguments = rows.tile->arguments[static_cast<std::size_t>(thread)];
-      arguments.at(DNNL_ARG_SRC).set_data_handle(row_of(x, rows.first));
-      // Weights are only read; the library's interface knows no constants.
-      arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<std::byte*>(matrix.panel(panel)));
-      rows.tile->primitive.execute(work.stream, arguments);
-      for (int row = 0; row < rows.tile->n_rows; ++row) {
-        std::memcpy(row_of(y, rows.first + row) + sizeof(float) * static_cast<std::size_t>(output),
-                    work.outputs.data() + WideMatrix::kPanel * row, sizeof(float) * n_outputs);
-      }
-    }
-  }
+  return impl_->tiles.emplace(std::tuple(n_in, n_rows, n_panels), std::move(tile)).first->second;
 }
 
 namespace {
 
-void run_product(ggml_tensor* y, int thread, int n_threads, void* call) {
-  static_cast<const WideProducts::Call*>(call)->run(y->src[0], y, thread, n_threads);
+/// visit(begin, end): of [begin, end), in as few parts of about one size as have no more than `most`.
+template <typename Visit>
+void for_each_part(int begin, int end, int most, Visit visit) {
+  const int n_parts = (end - begin + most - 1) / most;
+  for (int i = 0; i < n_parts; ++i)
+    visit(begin + (end - begin) * i / n_parts, begin + (end - begin) * (i + 1) / n_parts);
 }
 
-template <GateActivation kActivation>
-void run_gate(ggml_tensor* y, int thread, int n_threads, void*) {
-  const int n_rows = static_cast<int>(y->ne[1]);
-  for (int row = n_rows * thread / n_threads; row < n_rows * (thread + 1) / n_threads; ++row) {
-    gate_row(kActivation, reinterpret_cast<const float*>(row_of(y->src[0], row)),
-             reinterpret_cast<const float*>(row_of(y->src[1], row)),
-             reinterpret_cast<Bfloat16*>(row_of(y, row)), y->ne[0]);
-  }
+/// visit(tile, first panel, first row) for a thread's share of a product with so many rows.
+template <typename Visit>
+void for_each_tile(const WideProducts::Call& call, int thread, int n_rows, Visit visit) {
+  WideKernels& kernels = call.kernels;
+  const WideMatrix& matrix = call.matrix;
+  const int begin = matrix.n_panels() * thread / kernels.n_threads();
+  const int end = matrix.n_panels() * (thread + 1) / kernels.n_threads();
+  for_each_part(begin, end, kMostTilePanels, [&](int panel, int panel_end) {
+    for_each_part(0, n_rows, kMostTileRows, [&](int row, int row_end) {
+      visit(kernels.tile(matrix.n_in(), row_end - row, panel_end - panel), panel, row);
+    });
+  });
+}
+
+void run_share(const WideProducts::Call& call, const ggml_tensor* x, ggml_tensor* y, int thread) {
+  const WideMatrix& matrix = call.matrix;
+  auto& work = call.kernels.workspace(thread);
+  for_each_tile(call, thread, static_cast<int>(x->ne[1]), [&](auto& tile, int panel, int first_row) {
+    auto& arguments = tile.arguments[static_cast<std::size_t>(thread)];
+    arguments.at(DNNL_ARG_SRC).set_data_handle(row_of(x, first_row));
+    // Weights are only read; the library's interface knows no constants.
+    arguments.at(DNNL_ARG_WEIGHTS).set_data_handle(const_cast<std::byte*>(matrix.panel(panel)));
+    tile.primitive.execute(work.stream, arguments);
+    const int output = WideMatrix::kPanel * panel;
+    const int width = WideMatrix::kPanel * tile.n_panels;
+    const auto n_outputs = static_cast<std::size_t>(std::min(width, matrix.n_out() - output));
+    for (int row = 0; row < tile.n_rows; ++row) {
+      std::memcpy(row_of(y, first_row + row) + sizeof(float) * static_cast<std::size_t>(output),
+                  work.outputs.data() + std::ptrdiff_t{width} * row, sizeof(float) * n_outputs);
+    }
+  });
+}
+
+/// There may be fewer threads than there are shares.
+void run_product(ggml_tensor* y, int thread, int n_threads, void* data) {
+  const auto& call = *static_cast<const WideProducts::Call*>(data);
+  for (int share = thread; share < call.kernels.n_threads(); share += n_threads)
+    run_share(call, y->src[0], y, share);
 }
 
 }  // namespace
 
 WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
 WideProducts::~WideProducts() = default;
-
-WideProducts::Call& WideProducts::call(const WideMatrix& matrix, const ggml_tensor* x) {
-  TANDEM_CHECK(x->ne[0] == matrix.n_in() && ggml_is_contiguous(x));
-  Call& call =
-      *calls_.emplace_back(std::make_unique<Call>(Call{.kernels = *kernels_.impl_, .matrix = matrix}));
-  const int n_rows = static_cast<int>(x->ne[1]);
-  const int n_tiles = (n_rows + kMostTileRows - 1) / kMostTileRows;
-  for (int i = 0, first = 0; i < n_tiles; ++i) {
-    const int end = n_rows * (i + 1) / n_tiles;
-    call.tiles.push_back({first, &kernels_.tile(matrix.n_in(), end - first)});
-    first = end;
-  }
-  return call;
-}
-
-ggml_tensor* WideProducts::gated(ggml_context* context, GateActivation activation, ggml_tensor* gate,
-                                 ggml_tensor* up) {
-  TANDEM_CHECK(gate->type == GGML_TYPE_F32 && up->type == GGML_TYPE_F32 && ggml_are_same_shape(gate, up));
-  ggml_tensor* values[] = {gate, up};
-  const auto run =
-      activation == GateActivation::kSilu ? run_gate<GateActivation::kSilu> : run_gate<GateActivation::kGelu>;
-  return ggml_custom_4d(context, GGML_TYPE_BF16, gate->ne[0], gate->ne[1], 1, 1, values, 2, run,
-                        GGML_N_TASKS_MAX, nullptr);
-}
 
 ggml_tensor* WideProducts::rounded(ggml_context* context, ggml_tensor* x) {
   if (x->type == GGML_TYPE_BF16) return x;
@@ -157,10 +154,14 @@ ggml_tensor* WideProducts::rounded(ggml_context* context, ggml_tensor* x) {
 }
 
 ggml_tensor* WideProducts::product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
+  TANDEM_CHECK(x->ne[0] == matrix.n_in() && ggml_is_contiguous(x));
   x = rounded(context, x);
-  Call& product = call(matrix, x);
+  Call& call = calls_.emplace_back(Call{.kernels = kernels_, .matrix = matrix});
+  // All tiles are made here, where no other thread looks for one.
+  for (int thread = 0; thread < kernels_.n_threads(); ++thread)
+    for_each_tile(call, thread, static_cast<int>(x->ne[1]), [](const auto&, int, int) {});
   return ggml_custom_4d(context, GGML_TYPE_F32, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product,
-                        GGML_N_TASKS_MAX, &product);
+                        GGML_N_TASKS_MAX, &call);
 }
 
 }  // namespace tandem

@@ -2,11 +2,9 @@
 // thread calls oneDNN for its panels. The same arithmetic for any number of threads.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <unordered_map>
-#include <vector>
-
-#include "numeric/vector_loops.h"
 
 struct ggml_context;
 struct ggml_tensor;
@@ -24,12 +22,14 @@ class WideKernels {
   WideKernels& operator=(const WideKernels&) = delete;
   ~WideKernels();
 
-  struct Tile;  // some rows times a panel
-  /// Made when first asked for. Cost then: a millisecond, to generate code.
-  Tile& tile(int n_in, int n_rows);
+  int n_threads() const;
+  struct Workspace;
+  Workspace& workspace(int thread);
+  struct Tile;  // some rows times some panels
+  /// Made when first asked for. Cost then: a fraction of a millisecond, to generate code.
+  Tile& tile(int n_in, int n_rows, int n_panels);
 
  private:
-  friend class WideProducts;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
@@ -43,17 +43,17 @@ class WideProducts {
   /// matrix x. x f32 or bf16, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows].
   ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
 
-  /// activation(gate) * up, of f32, ne = [n, n_rows] both. Returns bf16 for a product.
-  ggml_tensor* gated(ggml_context* context, GateActivation activation, ggml_tensor* gate, ggml_tensor* up);
-
-  struct Call;
+  /// What a node of the graph needs when its turn comes.
+  struct Call {
+    WideKernels& kernels;
+    const WideMatrix& matrix;
+  };
 
  private:
   ggml_tensor* rounded(ggml_context* context, ggml_tensor* x);
-  Call& call(const WideMatrix& matrix, const ggml_tensor* x);
 
   WideKernels& kernels_;
-  std::vector<std::unique_ptr<Call>> calls_;
+  std::deque<Call> calls_;
   std::unordered_map<const ggml_tensor*, ggml_tensor*> rounded_;
 };
 

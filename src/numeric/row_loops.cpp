@@ -1,5 +1,6 @@
 #include "numeric/row_loops.h"
 
+#include <cmath>
 #include <limits>
 
 namespace tandem {
@@ -43,6 +44,16 @@ TANDEM_CLONES void add_exponentials(std::span<const float> x, std::span<const st
     sums[2] += static_cast<double>(second);
     sums[3] += static_cast<double>(third);
   }
+}
+
+TANDEM_CLONES void normalise_row(const float* x, const float* gain, float epsilon, float* out,
+                                 std::int64_t n) {
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (std::int64_t i = 0; i < n; ++i) squares += x[i] * x[i];
+  const float factor = 1.0F / std::sqrt(squares / static_cast<float>(n) + epsilon);
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * gain[i];
 }
 
 TANDEM_CLONES void gate_row(GateActivation activation, const float* gate_values, const float* up,

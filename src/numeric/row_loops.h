@@ -20,6 +20,10 @@ float greatest(std::span<const float> x, std::span<const std::uint8_t> classes);
 void add_exponentials(std::span<const float> x, std::span<const std::uint8_t> classes, float shift,
                       ClassSums& sums);
 
+/// out = x / rms(x) * gain, where rms(x)^2 is the mean of the squares plus epsilon.
+///   x, gain, out  [n]; out may be x
+void normalise_row(const float* x, const float* gain, float epsilon, float* out, std::int64_t n);
+
 /// out = activation(gate) * up, in bfloat16.
 ///   gate, up  [n]
 void gate_row(GateActivation activation, const float* gate, const float* up, Bfloat16* out, std::int64_t n);

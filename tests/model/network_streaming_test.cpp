@@ -162,7 +162,7 @@ TEST_F(NetworkStreaming, SessionsOfOnePassDoNotMeet) {
         pass.push_back(sessions[s].take_rows());
       }
       const Logits logits = net->evaluate(pass);
-      ASSERT_EQ(logits.values.size(), expected.size() * static_cast<std::size_t>(n_vocab()));
+      ASSERT_EQ(logits.all.size(), expected.size());
       for (std::size_t i = 0; i < expected.size(); ++i) {
         const auto [s, row] = expected[i];
         expect_close(logits.row(static_cast<int>(i)), logits_of(alone[s], row), kTolerance,
@@ -268,7 +268,7 @@ TEST_F(NetworkStreaming, RefusesWhatWouldMakeGgmlAbort) {
   foreign[0].span = {0, 64};
   foreign[0].rows.resize(1);
   EXPECT_THROW((void)net->evaluate(foreign), Error) << "a span that nobody reserved";
-  EXPECT_TRUE(net->evaluate({}).values.empty());
+  EXPECT_TRUE(net->evaluate({}).all.empty());
 }
 
 TEST_F(NetworkStreaming, OptionsAreChecked) {

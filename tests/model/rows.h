@@ -9,6 +9,7 @@
 
 #include "model/network.h"
 #include "stream/timeline.h"
+#include "support/flat.h"
 #include "tandem/error.h"
 
 namespace tandem::testing {
@@ -42,8 +43,7 @@ class TestSession {
   /// A pass with this session alone. Returns a copy of the logits.
   std::vector<float> evaluate() {
     const SessionRows rows = take_rows();
-    const Logits logits = network_->evaluate(std::span(&rows, 1));
-    return {logits.values.begin(), logits.values.end()};
+    return flat(network_->evaluate(std::span(&rows, 1)));
   }
 
   Timeline& timeline() { return timeline_; }

@@ -60,11 +60,12 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
             }};
   }
 
-  std::vector<float> multiply(const WideMatrix& matrix, int n_rows, int n_threads) {
+  /// `n_shares`: threads that the product is shared out for.
+  std::vector<float> multiply(const WideMatrix& matrix, int n_rows, int n_threads, int n_shares) {
     const ggml_context_ptr context(ggml_init({std::size_t{1} << 24U, nullptr, false}));
     ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, n_in(), n_rows);
     std::copy_n(inputs_.begin(), ggml_nelements(x), ggml_get_data_f32(x));
-    WideKernels kernels(n_threads);
+    WideKernels kernels(n_shares);
     WideProducts products(kernels);
     ggml_tensor* y = products.product(context.get(), matrix, x);
     ggml_cgraph* graph = ggml_new_graph(context.get());
@@ -94,20 +95,22 @@ TEST_P(WideProduct, IsTheProductForEveryNumberOfRows) {
   // Two factors, each rounded to 9 bits, the errors of n_in products adding up as a walk does.
   const float tolerance = 6 * std::sqrt(static_cast<float>(n_in())) * 0.0023F;
   for (int n_rows = 1; n_rows <= kMostRows; n_rows += n_rows < 70 ? 1 : 13) {
-    expect_close(multiply(copy, n_rows, 2), std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()),
-                 tolerance, fmt::format("{} rows", n_rows));
+    expect_close(multiply(copy, n_rows, 2, 2),
+                 std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()), tolerance,
+                 fmt::format("{} rows", n_rows));
   }
 }
 
 TEST_P(WideProduct, IsTheSameForEveryNumberOfThreads) {
   const WideMatrix copy = matrix();
-  const std::vector<float> one = multiply(copy, 37, 1);
-  for (const int n_threads : {2, 3, 8}) EXPECT_EQ(multiply(copy, 37, n_threads), one) << n_threads;
+  const std::vector<float> one = multiply(copy, 37, 1, 1);
+  for (const int n_threads : {2, 3, 8}) EXPECT_EQ(multiply(copy, 37, n_threads, n_threads), one) << n_threads;
+  EXPECT_EQ(multiply(copy, 37, 2, 5), one) << "fewer came than were asked for";
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, WideProduct,
                          ::testing::Values(Sizes{32, 1}, Sizes{64, 63}, Sizes{96, 64}, Sizes{256, 65},
-                                           Sizes{640, 200}),
+                                           Sizes{640, 200}, Sizes{64, 1500}),
                          [](const auto& test) {
                            return fmt::format("{}in{}out", test.param.n_in, test.param.n_out);
                          });
@@ -222,10 +225,51 @@ TEST_F(WideModel, RowsOfSeveralAdaptersTakeNoCopy) {
       add_text(sessions.back(), tokens_);
     }
     for (TestSession& session : sessions) pass.push_back(session.take_rows());
-    const Logits got = net->evaluate(pass);
-    logits.emplace_back(got.values.begin(), got.values.end());
+    logits.push_back(testing::flat(net->evaluate(pass)));
   }
   EXPECT_EQ(logits[0], logits[1]);
+}
+
+/// Two passes of three sessions, with two rows of the source first and then 2, 5 and 8 of the target: all on
+/// one network, or each on its own. Returns each session's logits, pass after pass.
+std::vector<std::vector<float>> two_passes(std::span<const std::unique_ptr<Network>> networks, int n_vocab) {
+  constexpr unsigned kSessions = 3;
+  std::vector<TestSession> sessions;
+  for (unsigned i = 0; i < kSessions; ++i)
+    sessions.emplace_back(*networks[i % networks.size()], 32, Position::whole(kSourceRows));
+  std::vector<std::vector<float>> logits;
+  for (unsigned round = 0; round < 2; ++round) {
+    std::vector<SessionRows> pass;
+    for (unsigned i = 0; i < kSessions; ++i) {
+      const std::vector<int> tokens = random_tokens(n_vocab, 10 + i + kSessions * round);
+      if (round == 0) sessions[i].source(tokens[18], false), sessions[i].source(tokens[19], false);
+      for (unsigned row = 0; row < 2 + 3 * i; ++row) sessions[i].target(tokens[row], 2);
+      if (networks.size() > 1)
+        logits.push_back(sessions[i].evaluate());
+      else
+        pass.push_back(sessions[i].take_rows());
+    }
+    if (pass.empty()) continue;
+    const Logits all = networks.front()->evaluate(pass);
+    std::size_t first = 0;
+    for (std::size_t n : {2, 5, 8}) logits.push_back(testing::flat(all.rows(first, n))), first += n;
+  }
+  return logits;
+}
+
+TEST_F(WideModel, SessionsSeeTheirOwnKeysAlone) {
+  for (const CacheType type : {CacheType::kF32, CacheType::kF16, CacheType::kQ8}) {
+    std::vector<std::unique_ptr<Network>> networks;
+    for (int i = 0; i < 4; ++i) {
+      networks.push_back(model_->make_network({.n_threads = 2, .n_slots = 128, .cache_type = type}));
+      ASSERT_TRUE(networks.back()->widen(nullptr));
+      networks.back()->set_wide_rows(1);
+    }
+    const auto alone = two_passes(std::span(networks).first(3), model_->config().n_vocab);
+    const auto shared = two_passes(std::span(networks).last(1), model_->config().n_vocab);
+    for (std::size_t i = 0; i < alone.size(); ++i)
+      expect_close(shared[i], alone[i], 1e-4F, fmt::format("session {}, pass {}", i % 3, i / 3));
+  }
 }
 
 TEST_F(WideModel, CopiesGoWithTheirAdapter) {

@@ -71,6 +71,21 @@ TEST_P(RowLoops, GatesAreTheActivationTimesTheOther) {
   }
 }
 
+TEST_P(RowLoops, ANormalisedRowHasItsGainsSize) {
+  const Row x = random_row(GetParam());
+  const Row gain = random_row(GetParam() + 2);
+  constexpr float kEpsilon = 0.5F;
+  double squares = 0;
+  for (const float value : x.x) squares += static_cast<double>(value) * static_cast<double>(value);
+  const double rms = std::sqrt(squares / static_cast<double>(x.x.size()) + static_cast<double>(kEpsilon));
+  std::vector<float> out = x.x;  // in place
+  normalise_row(out.data(), gain.x.data(), kEpsilon, out.data(), static_cast<std::int64_t>(out.size()));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double expected = static_cast<double>(x.x[i]) / rms * static_cast<double>(gain.x[i]);
+    EXPECT_NEAR(static_cast<double>(out[i]), expected, 1e-5 * std::abs(expected));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lengths, RowLoops,
                          ::testing::Values(0U, 1U, 7U, 15U, 16U, 17U, 63U, 511U, 512U, 513U, 3000U),
                          [](const auto& test) { return std::to_string(test.param); });

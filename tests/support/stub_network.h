@@ -61,14 +61,14 @@ class StubNetwork final : public Network {
 
   Logits evaluate(std::span<const SessionRows> pass) override {
     logits_.clear();
-    ends_.clear();
     for (const SessionRows& session : pass) {
       for (const PassRow& row : session.rows) tokens_[key(session, row.place.slot)] = row.token;
       for (const PassRow& row : session.rows) {
         if (row.wants_logits) answer(session, row);
       }
     }
-    return {.values = logits_, .ends = ends_};
+    rows_.assign(logits_.begin(), logits_.end());
+    return {rows_};
   }
 
   /// 0, 1, 13 masked; 2 = end; 3-7 begin a word; 8-12 continue one.
@@ -109,18 +109,16 @@ class StubNetwork final : public Network {
     }
     std::vector<TokenId> tokens;
     for (const auto& [index, token] : target) tokens.push_back(token);
-    const auto logits = stub_logits(seed_, n_visible, tokens);
-    logits_.insert(logits_.end(), logits.begin(), logits.end());
-    ends_.push_back(logits_.size());
+    logits_.push_back(stub_logits(seed_, n_visible, tokens));
   }
 
   std::uint64_t seed_;
   int n_slots_;
   int max_rows_;
   int reserved_ = 0;
-  std::map<int, TokenId> tokens_;  // by slot of the cache
-  std::vector<float> logits_;
-  std::vector<std::size_t> ends_;
+  std::map<int, TokenId> tokens_;           // by slot of the cache
+  std::vector<std::vector<float>> logits_;  // of each row
+  std::vector<std::span<const float>> rows_;
 };
 
 }  // namespace tandem::testing

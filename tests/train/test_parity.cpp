@@ -84,8 +84,7 @@ std::vector<float> engine_logits(const std::string& path, const LaidOutExample& 
                            .wants_logits = example.labels[row] >= 0};
     const std::vector<SessionRows> pass = {
         {.span = span, .cached = std::span(example.rows).first(row + 1), .rows = {pass_row}}};
-    const Logits logits = network->evaluate(pass);
-    all.insert(all.end(), logits.values.begin(), logits.values.end());
+    for (const auto logits : network->evaluate(pass).all) all.insert(all.end(), logits.begin(), logits.end());
   }
   return all;
 }

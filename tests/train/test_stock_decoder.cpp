@@ -57,7 +57,7 @@ at::Tensor engine_logits(const Model& model, const LaidOutExample& example) {
         {.span = span, .cached = std::span(example.rows).first(row + 1), .rows = {pass_row}}};
     const Logits logits = network->evaluate(pass);
     if (pass_row.wants_logits) {
-      rows.push_back(torch::tensor(at::ArrayRef<float>(logits.values.data(), logits.values.size())));
+      rows.push_back(torch::tensor(at::ArrayRef<float>(logits.row(0).data(), logits.row(0).size())));
     }
   }
   return at::stack(rows);

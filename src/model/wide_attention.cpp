@@ -1,0 +1,123 @@
+#include "model/wide_attention.h"
+
+#include <ggml.h>
+
+#include <algorithm>
+
+#include "model/config.h"
+#include "tandem/error.h"
+
+namespace tandem {
+
+namespace {
+
+// Keys are widened once for so many rows; more to a task would leave threads without any.
+constexpr int kMostTaskRows = 4;
+
+template <typename T>
+const T* data_of(const ggml_tensor* tensor) {
+  return static_cast<const T*>(tensor->data);
+}
+
+}  // namespace
+
+struct WideAttention::Impl {
+  /// Some rows of a session and the heads that share a key head.
+  struct Task {
+    SessionPart part;
+    int key_head;
+  };
+
+  const ModelConfig& config;
+  std::vector<AttentionScratch>& scratches;
+  std::vector<Task> tasks;
+  std::vector<std::int64_t> costs_until;  // of the tasks before each, and of all
+
+  void add_tasks(const SessionPart& part);
+  template <typename Element>
+  void run(ggml_tensor* y, int thread, int n_threads);
+};
+
+void WideAttention::Impl::add_tasks(const SessionPart& part) {
+  for (int first = 0; first < part.n_rows; first += kMostTaskRows) {
+    SessionPart rows = part;
+    rows.first_row += first;
+    rows.n_rows = std::min(kMostTaskRows, part.n_rows - first);
+    rows.mask += static_cast<std::size_t>(first * part.n_keys);
+    for (int key_head = 0; key_head < config.n_kv_heads; ++key_head) {
+      tasks.push_back({rows, key_head});
+      costs_until.push_back(costs_until.back() + std::int64_t{rows.n_rows + 1} * rows.n_keys);
+    }
+  }
+}
+
+/// The tasks whose costs begin in the thread's share of all.
+template <typename Element>
+void WideAttention::Impl::run(ggml_tensor* y, int thread, int n_threads) {
+  const ggml_tensor* q = y->src[0];
+  const int n_shared = config.n_heads / config.n_kv_heads;
+  const std::size_t slot = y->src[1]->nb[1] / sizeof(Element);
+  const auto begin_of = [&](int share) {
+    const std::int64_t cost = costs_until.back() * share / n_threads;
+    return static_cast<std::size_t>(std::lower_bound(costs_until.begin(), costs_until.end() - 1, cost) -
+                                    costs_until.begin());
+  };
+  for (std::size_t i = begin_of(thread); i < begin_of(thread + 1); ++i) {
+    const auto& [part, key_head] = tasks[i];
+    const auto keys = static_cast<std::size_t>(part.first_slot) * slot +
+                      static_cast<std::size_t>(key_head * config.head_dim);
+    const auto row = static_cast<std::size_t>(part.first_row);
+    const auto head = static_cast<std::size_t>(key_head) * static_cast<std::size_t>(n_shared);
+    const AttentionBlock<Element> block{
+        .head_dim = config.head_dim,
+        .n_rows = part.n_rows,
+        .n_heads = n_shared,
+        .n_keys = part.n_keys,
+        .q = data_of<float>(q) + (row * q->nb[2] + head * q->nb[1]) / sizeof(float),
+        .q_row = q->nb[2] / sizeof(float),
+        .q_head = q->nb[1] / sizeof(float),
+        .k = data_of<Element>(y->src[1]) + keys,
+        .v = data_of<Element>(y->src[2]) + keys,
+        .slot = slot,
+        .mask = data_of<Float16>(y->src[3]) + part.mask,
+        .scale = config.attention_scale,
+        .soft_cap = config.attention_soft_cap,
+        .out = static_cast<float*>(y->data) + row * y->nb[1] / sizeof(float) +
+               head * static_cast<std::size_t>(config.head_dim),
+        .out_row = y->nb[1] / sizeof(float)};
+    tandem::attend(block, scratches[static_cast<std::size_t>(thread)]);
+  }
+}
+
+namespace {
+
+template <typename Element>
+void run_attention(ggml_tensor* y, int thread, int n_threads, void* attention) {
+  static_cast<WideAttention::Impl*>(attention)->run<Element>(y, thread, n_threads);
+}
+
+}  // namespace
+
+bool WideAttention::can_read(int type) {
+  return type == GGML_TYPE_F16 || type == GGML_TYPE_F32;
+}
+
+WideAttention::WideAttention(const ModelConfig& config, std::span<const SessionPart> parts,
+                             std::vector<AttentionScratch>& scratches)
+    : impl_(std::make_unique<Impl>(
+          Impl{.config = config, .scratches = scratches, .tasks = {}, .costs_until = {0}})) {
+  for (const SessionPart& part : parts) impl_->add_tasks(part);
+}
+WideAttention::~WideAttention() = default;
+
+ggml_tensor* WideAttention::attend(ggml_context* context, ggml_tensor* q, ggml_tensor* keys,
+                                   ggml_tensor* values, ggml_tensor* mask) {
+  TANDEM_CHECK(q->type == GGML_TYPE_F32 && mask->type == GGML_TYPE_F16 && keys->type == values->type);
+  TANDEM_CHECK(can_read(keys->type) && q->nb[0] == sizeof(float));
+  ggml_tensor* inputs[] = {q, keys, values, mask};
+  const auto run = keys->type == GGML_TYPE_F16 ? run_attention<Float16> : run_attention<float>;
+  return ggml_custom_4d(context, GGML_TYPE_F32, impl_->config.n_embd_q(), q->ne[2], 1, 1, inputs, 4, run,
+                        GGML_N_TASKS_MAX, impl_.get());
+}
+
+}  // namespace tandem
