@@ -212,8 +212,9 @@ class Engine {
   /// Loads a LoRA adapter for the model, a GGUF file: `SessionOptions::adapter` chooses it by this path. Any
   /// number may be loaded beside one model; sessions with different ones share passes. What an adapter's
   /// `tandem.*` keys say (template, languages, ids that it writes) takes the place of all that the model's
-  /// say. Loading the same path again changes sessions that are opened from then on. Throws Error like
-  /// load(), and if the adapter was made for another model.
+  /// say. Loading the same path again changes sessions that are opened from then on. Cost: reading it, and
+  /// its copies of EngineOptions::wide. Throws Error like load(), and if the adapter was made for another
+  /// model.
   void load_adapter(const std::string& path);
 
   /// At most one pass with rows of all these sessions: a reading of the weights then serves many. All must be
@@ -227,8 +228,8 @@ class Engine {
 
   /// What Fork::kByCost decides by: given, or measured with the first session that asked; empty before that.
   std::span<const PassCost> pass_costs() const;
-  /// From how many rows on a product takes the copies of EngineOptions::wide; 0: none does, or no session was
-  /// opened yet.
+  /// From how many rows on a product takes the copies of EngineOptions::wide; 0: none does, or no adapter was
+  /// loaded and no session opened yet.
   int wide_rows() const;
 
   /// Of the model, or of an adapter that is loaded. Throws Error{kNotFound} for one that is not.

@@ -88,6 +88,12 @@ void check_one_source(std::span<const TargetParts> targets) {
 
 }  // namespace
 
+void EngineCore::load_adapter(const std::string& path) {
+  auto adapter = model_->load_adapter(path);
+  widen(adapter);  // now, when nobody waits, and not when its first session opens beside others
+  adapters_[path] = std::move(adapter);
+}
+
 std::shared_ptr<const Adapter> EngineCore::find_adapter(const std::string& path) const {
   if (path.empty()) return nullptr;
   if (const auto found = adapters_.find(path); found != adapters_.end()) return found->second;
@@ -224,7 +230,7 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   return std::make_unique<SessionCore>(std::move(parts));
 }
 
-/// Makes the copies for the adapter's rows with its first session; the first of all measures when to use
+/// Makes the copies for the adapter's rows, if there are none yet; the first of all measures when to use
 /// them.
 void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
   const bool has_many_rows =

@@ -21,7 +21,7 @@ class EngineCore {
  public:
   EngineCore(std::shared_ptr<const Model> model, const EngineOptions& options);
 
-  void load_adapter(const std::string& path) { adapters_[path] = model_->load_adapter(path); }
+  void load_adapter(const std::string& path);
   std::unique_ptr<SessionCore> open(const SessionOptions& options);
   std::span<const Progress> step(std::span<Session* const> sessions);
   SharedPass& shared_pass() { return *shared_pass_; }

@@ -12,8 +12,10 @@
 #include "model/gguf_writer.h"
 #include "model/head.h"
 #include "model/model.h"
+#include "model/quantize.h"
 #include "model/tiny_adapter.h"
 #include "model/tiny_llama.h"
+#include "model/wide_matrix.h"
 
 namespace tandem {
 namespace {
@@ -216,6 +218,24 @@ TEST_F(Adapters, AStockModelWithAChatFormatIsSpokenToInIt) {
   PromptText other = same;
   other.target_prefix = "<|im_start|>";
   EXPECT_NE(in_its_format, text_with(other));
+}
+
+TEST_F(Adapters, WideCopiesAreThereBeforeTheFirstSession) {
+  if (!has_wide_products()) GTEST_SKIP() << "this CPU or this build has no bfloat16 products";
+  // Wide enough for copies to be faster beyond doubt.
+  const testing::TinyShape shape{.n_layers = 4, .n_embd = 512, .n_ff = 2048};
+  testing::write_tiny_llama(base_, shape, testing::add_stream_metadata);
+  const std::string q8 = folder_.file("q8.gguf");
+  quantize_file(base_, q8, "q8_0");
+  Engine engine = Engine::load(q8, {.session_slots = 256, .max_sessions = 2});
+  EXPECT_EQ(engine.wide_rows(), 0);
+  const std::string path = adapter("a.gguf", {});
+  engine.load_adapter(path);
+  const int measured = engine.wide_rows();
+  EXPECT_GT(measured, 0);
+  Session session = engine.open({.target_languages = {"de"}, .adapter = path});
+  EXPECT_EQ(engine.wide_rows(), measured);
+  EXPECT_FALSE(translate(session).empty());
 }
 
 TEST_F(Adapters, WhatIsNotLoadedOrCannotEndIsRefused) {

@@ -1,0 +1,83 @@
+// What is allocated between two passes, counted at operator new: a program of its own, because the counter
+// replaces it.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "engine/shared_pass.h"
+#include "support/stub_session.h"
+
+namespace {
+
+std::atomic<long> n_allocations = 0;
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  ++n_allocations;
+  if (void* memory = std::malloc(size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+
+namespace tandem {
+namespace {
+
+/// Answers with rows that it has had from the beginning, so that all that is counted is the engine's.
+class ReadyNetwork final : public Network {
+ public:
+  ReadyNetwork() {
+    for (std::uint64_t i = 0; i < kRows; ++i) {
+      logits_[i] = testing::stub_logits(5, i, {});
+      logits_[i][2] = -1.0F;  // the end is not what is looked at here
+      rows_[i] = logits_[i];
+    }
+  }
+  int max_rows_per_pass() const override { return kRows; }
+  CacheSpan reserve(int n_slots) override { return {.begin = n_slots * n_reserved_++, .size = n_slots}; }
+  void release(CacheSpan) override {}
+  Logits evaluate(std::span<const SessionRows>) override {
+    next_ = (next_ + 7) % (kRows / 2);
+    return {std::span(rows_).subspan(next_)};
+  }
+
+ private:
+  static constexpr std::size_t kRows = 128;
+  std::array<std::vector<float>, kRows> logits_;
+  std::array<std::span<const float>, kRows> rows_;
+  std::size_t next_ = 0;
+  int n_reserved_ = 0;
+};
+
+TEST(Allocations, APassOfSessionsUnderWayMakesNone) {
+  constexpr int kSessions = 8, kFirstPasses = 20, kPasses = 300;
+  ReadyNetwork network;
+  SharedPass pass(network, {});
+  std::vector<std::unique_ptr<SessionCore>> sessions;
+  std::vector<SessionCore*> all;
+  for (int i = 0; i < kSessions; ++i) {
+    sessions.push_back(testing::open_stub_session(network, {.k = WaitK(3), .n_slots = 4096}));
+    all.push_back(sessions.back().get());
+    for (int word = 0; word < 400; ++word) sessions.back()->push_word("2");
+  }
+  std::vector<Progress> progress;
+  for (int i = 0; i < kPasses; ++i) {
+    const long n_before = n_allocations;
+    pass.step(all, progress);
+    const long n_made = n_allocations - n_before;
+    ASSERT_TRUE(n_made == 0 || i < kFirstPasses) << n_made << " in pass " << i;
+    for (SessionCore* session : all) session->poll();  // what is written is handed over, strings and all
+  }
+  for (SessionCore* session : all) EXPECT_GE(session->counters().target_tokens, kPasses - 10);
+}
+
+}  // namespace
+}  // namespace tandem
