@@ -3,7 +3,8 @@
 //
 // Each contestant has 32 rows in its cache and evaluates n more, with logits of every row or of the last
 // alone, again and again; rounds alternate, so that a change of the machine's pace falls on all. Printed:
-// medians, their spread, and libllama's time over Tandem's.
+// medians, their spread, and libllama's time over Tandem's. "For many" is as an engine for several sessions
+// does it: with wide copies, from the number of rows on that it finds to be faster.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "bench/peer.h"
+#include "engine/pass_costs.h"
 #include "model/adapter.h"
 #include "model/head.h"
 #include "model/model.h"
@@ -43,11 +45,15 @@ TokenId token_at(int i) {
 
 class Tandem {
  public:
+  enum class For { kOne, kMany };  // sessions
+
   Tandem(const tandem::Model& model, std::shared_ptr<const tandem::Adapter> adapter,
-         const Arguments& arguments)
+         const Arguments& arguments, For sessions)
       : network_(model.make_network(
             {.n_threads = arguments.n_threads, .n_slots = 256, .cache_type = tandem::CacheType::kF16})),
         timeline_(tandem::Position::whole(0), 256) {
+    if (sessions == For::kMany && network_->widen(adapter))
+      network_->set_wide_rows(tandem::find_wide_rows(*network_, adapter));
     session_.span = network_->reserve(256);
     session_.adapter = std::move(adapter);
     for (int i = 0; i < kCached; ++i)
@@ -113,11 +119,14 @@ void compare(const Arguments& arguments) {
   peer.decode(tokens, 0, false);
 
   std::vector<std::pair<std::string, Tandem>> tandems;
-  tandems.emplace_back("tandem", Tandem(*model, nullptr, arguments));
+  const auto add = [&](const std::string& name, const std::shared_ptr<const tandem::Adapter>& adapter) {
+    tandems.emplace_back(name, Tandem(*model, adapter, arguments, Tandem::For::kOne));
+    tandems.emplace_back(name + ", for many", Tandem(*model, adapter, arguments, Tandem::For::kMany));
+  };
+  add("tandem", nullptr);
   if (!arguments.adapter.empty()) {
-    auto adapter = model->load_adapter(arguments.adapter);
-    const auto name = fmt::format("with adapter, {} ids", adapter->head()->matrix->ne[1]);
-    tandems.emplace_back(name, Tandem(*model, std::move(adapter), arguments));
+    const auto adapter = model->load_adapter(arguments.adapter);
+    add(fmt::format("adapter, {} ids", adapter->head()->matrix->ne[1]), adapter);
   }
   fmt::print("{}, {} threads, {} rows in the cache, {} rounds of {} passes\n", model->weight_type(),
              arguments.n_threads, kCached, arguments.n_rounds, arguments.n_repeats);

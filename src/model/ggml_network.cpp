@@ -58,15 +58,14 @@ GgmlNetwork::GgmlNetwork(std::shared_ptr<const Model> model, const Family& famil
       backend_(device, checked("threads", options.n_threads, kMostThreads)),
       workers_(backend_),
       cache_(family.config(), options.cache_type, options.n_slots, backend_.buffer_type()),
-      attention_(options.attention),
       max_rows_(checked("rows per pass", options.max_rows_per_pass, kMostRows)),
-      wide_(options.n_threads),
+      graph_(family.config(), cache_, options.attention, wide_, options.n_threads),
       allocator_(ggml_gallocr_new(backend_.buffer_type())) {}
 
 bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
   const auto known = wide_.copies.find(adapter);
   if (known != wide_.copies.end()) return known->second != nullptr;
-  graph_.reset();  // it keeps its adapters
+  graph_.clear();  // it keeps its adapters
   // Nobody else has it any more: its rows will not come again.
   std::erase_if(wide_.copies, [](const auto& entry) { return entry.first && entry.first.use_count() == 1; });
   return (wide_.copies[adapter] = model_->make_wide_copies(adapter.get())) != nullptr;
@@ -74,19 +73,19 @@ bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
 
 void GgmlNetwork::set_wide_rows(int least) {
   wide_.least_rows = least;
-  graph_.reset();
+  graph_.clear();
 }
 
 Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
   put_in_order(pass);
-  PassShape shape = shape_of();
-  if (shape.n_rows == 0) return {};
-  prepare_graph(std::move(shape));
+  make_shape();
+  if (shape_.n_rows == 0) return {};
+  prepare_graph();
   for (std::size_t i = 0; i < order_.size(); ++i)
-    cache_.prepare(order_[i]->span, graph_->shape().sessions[i].n_keys);
+    cache_.prepare(order_[i]->span, graph_.shape().sessions[i].n_keys);
   set_rows();
   set_masks();
-  if (ggml_backend_graph_compute(backend_.get(), graph_->graph()) != GGML_STATUS_SUCCESS) {
+  if (ggml_backend_graph_compute(backend_.get(), graph_.graph()) != GGML_STATUS_SUCCESS) {
     throw Error(ErrorCode::kInternal, "the device could not compute the pass");
   }
   return read_logits(pass);
@@ -114,34 +113,33 @@ void GgmlNetwork::put_in_order(std::span<const SessionRows> pass) {
   }
 }
 
-PassShape GgmlNetwork::shape_of() const {
-  PassShape shape;
+void GgmlNetwork::make_shape() {
+  shape_.clear();
   for (const SessionRows* session : order_) {
     SessionPart part;
-    part.first_row = shape.n_rows;
+    part.first_row = shape_.n_rows;
     part.n_rows = static_cast<int>(session->rows.size());
     part.first_slot = session->span.begin;
     part.n_keys = std::min(round_up(static_cast<int>(session->cached.size()), kKeyStep), session->span.size);
-    part.mask = shape.n_mask;
-    shape.n_mask += static_cast<std::size_t>(part.n_rows) * static_cast<std::size_t>(part.n_keys);
-    shape.sessions.push_back(part);
+    part.mask = shape_.n_mask;
+    shape_.n_mask += static_cast<std::size_t>(part.n_rows) * static_cast<std::size_t>(part.n_keys);
+    shape_.sessions.push_back(part);
     const int n_logits = count_wanted(*session);
     if (session->adapter) {
-      if (shape.adapters.empty() || shape.adapters.back().adapter != session->adapter)
-        shape.adapters.push_back({session->adapter, {shape.n_rows, 0}, {shape.n_logits, 0}});
-      shape.adapters.back().rows.n += part.n_rows;
-      shape.adapters.back().logits.n += n_logits;
+      if (shape_.adapters.empty() || shape_.adapters.back().adapter != session->adapter)
+        shape_.adapters.push_back({session->adapter, {shape_.n_rows, 0}, {shape_.n_logits, 0}});
+      shape_.adapters.back().rows.n += part.n_rows;
+      shape_.adapters.back().logits.n += n_logits;
     }
     if (n_logits > 0) {
-      if (shape.heads.empty() || shape.heads.back().head != head_of(*session))
-        shape.heads.push_back({head_of(*session), {shape.n_logits, 0}});
-      shape.heads.back().logits.n += n_logits;
+      if (shape_.heads.empty() || shape_.heads.back().head != head_of(*session))
+        shape_.heads.push_back({head_of(*session), {shape_.n_logits, 0}});
+      shape_.heads.back().logits.n += n_logits;
     }
-    shape.n_rows += part.n_rows;
-    shape.n_logits += n_logits;
+    shape_.n_rows += part.n_rows;
+    shape_.n_logits += n_logits;
   }
-  TANDEM_CHECK(shape.n_rows <= max_rows_);
-  return shape;
+  TANDEM_CHECK(shape_.n_rows <= max_rows_);
 }
 
 void GgmlNetwork::check(const SessionRows& session) const {
@@ -166,22 +164,24 @@ void GgmlNetwork::check(const SessionRows& session) const {
   }
 }
 
-void GgmlNetwork::prepare_graph(PassShape shape) {
-  if (graph_ && graph_->shape() == shape) return;
-  graph_.reset();
-  auto graph = std::make_unique<PassGraph>(family_.config(), cache_, attention_, std::move(shape), wide_,
-                                           graph_memory_);
-  family_.build(*graph);
-  if (!ggml_gallocr_alloc_graph(allocator_.get(), graph->graph())) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("not enough memory for a pass of {} rows", graph->n_rows()));
+void GgmlNetwork::prepare_graph() {
+  if (graph_.shape() == shape_) return;
+  try {
+    graph_.begin(shape_);
+    family_.build(graph_);
+    if (!ggml_gallocr_alloc_graph(allocator_.get(), graph_.graph())) {
+      throw Error(ErrorCode::kUnsupported,
+                  fmt::format("not enough memory for a pass of {} rows", graph_.n_rows()));
+    }
+  } catch (...) {
+    graph_.clear();  // half a graph is none
+    throw;
   }
-  graph_ = std::move(graph);
 }
 
 void GgmlNetwork::set_rows() {
   const auto n_embd = static_cast<std::size_t>(family_.config().n_embd);
-  embeddings_.resize(static_cast<std::size_t>(graph_->n_rows()) * n_embd);
+  embeddings_.resize(static_cast<std::size_t>(graph_.n_rows()) * n_embd);
   positions_.clear();
   slots_.clear();
   logit_rows_.clear();
@@ -194,22 +194,22 @@ void GgmlNetwork::set_rows() {
       slots_.push_back(std::int64_t{session->span.begin} + to_int(row.place.slot));
     }
   }
-  upload(graph_->embeddings(), embeddings_);
-  upload(graph_->positions(), positions_);
-  upload(graph_->slots(), slots_);
-  if (graph_->logit_rows() != nullptr) upload(graph_->logit_rows(), logit_rows_);
+  upload(graph_.embeddings(), embeddings_);
+  upload(graph_.positions(), positions_);
+  upload(graph_.slots(), slots_);
+  if (graph_.logit_rows() != nullptr) upload(graph_.logit_rows(), logit_rows_);
 }
 
 void GgmlNetwork::set_masks() {
-  set_masks(kNoWindow, graph_->mask());
-  if (ggml_tensor* mask = graph_->window_mask(); mask != nullptr) set_masks(family_.config().window, mask);
+  set_masks(kNoWindow, graph_.mask());
+  if (ggml_tensor* mask = graph_.window_mask(); mask != nullptr) set_masks(family_.config().window, mask);
 }
 
 void GgmlNetwork::set_masks(int window, ggml_tensor* tensor) {
   static const ggml_fp16_t kHidden = ggml_fp32_to_fp16(-std::numeric_limits<float>::infinity());
-  mask_.assign(graph_->shape().n_mask, kHidden);
+  mask_.assign(graph_.shape().n_mask, kHidden);
   for (std::size_t i = 0; i < order_.size(); ++i) {
-    const SessionPart& part = graph_->shape().sessions[i];
+    const SessionPart& part = graph_.shape().sessions[i];
     show_keys(*order_[i], window, static_cast<std::size_t>(part.n_keys), std::span(mask_).subspan(part.mask));
   }
   upload(tensor, mask_);
@@ -241,13 +241,13 @@ Logits GgmlNetwork::read_logits(std::span<const SessionRows> pass) {
     n_logits += static_cast<std::size_t>(count_wanted(session));
   }
   logits_.resize(n_logits);
-  copied_logits_.resize(graph_->shape().heads.size());
+  copied_logits_.resize(graph_.shape().heads.size());
   std::size_t head = 0;
   int row = 0;  // of the head
   for (const SessionRows* session : order_) {
     const std::size_t first = first_logits_[static_cast<std::size_t>(session - pass.data())];
     for (int i = 0; i < count_wanted(*session); ++i, ++row) {
-      if (row == graph_->shape().heads[head].logits.n) ++head, row = 0;
+      if (row == graph_.shape().heads[head].logits.n) ++head, row = 0;
       logits_[first + static_cast<std::size_t>(i)] = logits_of(head, row);
     }
   }
@@ -255,7 +255,7 @@ Logits GgmlNetwork::read_logits(std::span<const SessionRows> pass) {
 }
 
 std::span<const float> GgmlNetwork::logits_of(std::size_t head, int row) {
-  const ggml_tensor* logits = graph_->logits(head);
+  const ggml_tensor* logits = graph_.logits(head);
   const auto width = static_cast<std::size_t>(logits->ne[0]);
   const auto* values = static_cast<const float*>(logits->data);
   if (!ggml_backend_buffer_is_host(logits->buffer)) {

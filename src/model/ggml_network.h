@@ -35,9 +35,9 @@ class GgmlNetwork final : public Network {
  private:
   const std::shared_ptr<const Head>& head_of(const SessionRows& session) const;
   void put_in_order(std::span<const SessionRows> pass);
-  PassShape shape_of() const;
+  void make_shape();
   void check(const SessionRows& session) const;
-  void prepare_graph(PassShape shape);
+  void prepare_graph();
   void set_rows();
   void set_masks();
   void set_masks(int window, ggml_tensor* tensor);
@@ -50,12 +50,11 @@ class GgmlNetwork final : public Network {
   Backend backend_;
   Workers workers_;
   Cache cache_;
-  Attention attention_;
   int max_rows_;
   WideChoice wide_;
+  PassGraph graph_;  // of the last pass; the next one of the same shape reuses it
   ggml_gallocr_ptr allocator_;
-  std::vector<std::byte> graph_memory_;
-  std::unique_ptr<PassGraph> graph_;  // of the last pass; the next one of the same shape reuses it
+  PassShape shape_;  // of the pass at hand, until it is the graph's
 
   std::vector<const SessionRows*> order_;  // of the sessions in the pass' graph (pass_graph.h)
 

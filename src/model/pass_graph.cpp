@@ -2,6 +2,8 @@
 
 #include <ggml.h>
 
+#include <utility>
+
 #include "model/config.h"
 #include "model/wide_rows.h"
 #include "tandem/error.h"
@@ -25,43 +27,55 @@ const WideCopies* WideChoice::find(const std::shared_ptr<const Adapter>& adapter
   return found == copies.end() ? nullptr : found->second.get();
 }
 
-PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-                     WideChoice& wide, std::vector<std::byte>& memory)
+PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention attention,
+                     const WideChoice& wide, int n_threads)
     : config_(config),
       cache_(cache),
       attention_(attention),
-      shape_(std::move(shape)),
-      least_wide_rows_(wide.least_rows),
-      wide_copies_(copies_for(shape_, wide)),
-      wide_products_(wide.kernels) {
+      wide_(wide),
+      wide_products_(n_threads),
+      wide_attention_(config, n_threads) {}
+
+void PassGraph::clear() {
+  shape_.clear();
+  wide_products_.forget_matrices();
+}
+
+void PassGraph::begin(PassShape& shape) {
+  std::swap(shape_, shape);
+  shape.clear();
+  logits_.clear();
+  wide_copies_ = copies_for(shape_, wide_);
+  wide_products_.begin();
+  wide_attention_.begin(shape_.sessions);
+  make_context();
+  make_inputs();
+}
+
+void PassGraph::make_context() {
   constexpr std::size_t kNodesPerLayer = 60;    // of any family, views included
   constexpr std::size_t kNodesPerSession = 20;  // of one layer's attention, views included
   constexpr std::size_t kNodesPerAdapter = 56;  // of one layer's products, or of a head's
   constexpr std::size_t kNodesPerHead = 8;
   constexpr std::size_t kNodesOutside = 32;  // inputs
-  const std::size_t n_nodes = static_cast<std::size_t>(config.n_layers) *
+  const std::size_t n_nodes = static_cast<std::size_t>(config_.n_layers) *
                                   (kNodesPerLayer + kNodesPerSession * shape_.sessions.size() +
                                    kNodesPerAdapter * shape_.adapters.size()) +
                               kNodesOutside + 2 * shape_.sessions.size() +
                               kNodesPerAdapter * shape_.adapters.size() + kNodesPerHead * shape_.heads.size();
   const std::size_t n_bytes = n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false);
-  if (memory.size() < n_bytes) memory.resize(n_bytes);
-  context_.reset(ggml_init({n_bytes, memory.data(), true}));
+  if (memory_.size() < n_bytes) memory_.resize(n_bytes);
+  context_.reset(ggml_init({n_bytes, memory_.data(), true}));
   if (!context_) throw Error(ErrorCode::kUnsupported, "not enough memory for the graph of a pass");
   graph_ = ggml_new_graph_custom(context_.get(), n_nodes, false);
-
-  make_inputs();
-  if (wide_copies_ != nullptr && attention_ == Attention::kFused &&
-      WideAttention::can_read(cache_.layer(0).k->type))
-    wide_attention_ = std::make_unique<WideAttention>(config_, shape_.sessions, wide.attention_scratches);
 }
 
 void PassGraph::make_inputs() {
   embeddings_ = input(GGML_TYPE_F32, config_.n_embd, shape_.n_rows);
   positions_ = input(GGML_TYPE_I32, shape_.n_rows);
   slots_ = input(GGML_TYPE_I64, shape_.n_rows);
-  if (shape_.n_logits > 0 && shape_.n_logits < shape_.n_rows)
-    logit_rows_ = input(GGML_TYPE_I32, shape_.n_logits);
+  const bool selects = shape_.n_logits > 0 && shape_.n_logits < shape_.n_rows;
+  logit_rows_ = selects ? input(GGML_TYPE_I32, shape_.n_logits) : nullptr;
   mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
   if (config_.window > 0) window_mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
 }
@@ -95,7 +109,9 @@ ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_t
   ggml_tensor* values = ggml_set_rows(ctx, cached.v, v, slots_);  // ne = [n_embd_kv, n_slots]
   ggml_build_forward_expand(graph_, keys);
   ggml_build_forward_expand(graph_, values);
-  if (wide_attention_) return wide_attention_->attend(ctx, q, keys, values, masks);
+  const bool is_wide = wide_copies_ != nullptr && attention_ == Attention::kFused;
+  if (is_wide && WideAttention::can_read(keys->type))
+    return wide_attention_.attend(ctx, q, keys, values, masks);
   if (shape_.sessions.size() == 1) return attend_session(shape_.sessions.front(), masks, q, keys, values);
 
   ggml_tensor* joined = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, config_.n_embd_q(), shape_.n_rows);
@@ -159,7 +175,7 @@ ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
 }
 
 const WideMatrix* PassGraph::wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const {
-  if (wide_copies_ == nullptr || x->ne[1] < least_wide_rows_) return nullptr;
+  if (wide_copies_ == nullptr || x->ne[1] < wide_.least_rows) return nullptr;
   return wide_copies_->find(matrix);
 }
 

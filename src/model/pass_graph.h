@@ -14,28 +14,30 @@
 #include "model/wide_attention.h"
 #include "model/wide_copies.h"
 #include "model/wide_product.h"
+#include "numeric/vector_loops.h"
 
 namespace tandem {
 
-/// Which passes are wide, with what copies, and what they work in.
+/// Which passes are wide, with what copies.
 struct WideChoice {
-  explicit WideChoice(int n_threads)
-      : kernels(n_threads), attention_scratches(static_cast<std::size_t>(n_threads)) {}
-
   std::map<std::shared_ptr<const Adapter>, std::unique_ptr<const WideCopies>> copies;  // null: none to be had
   int least_rows = 0;  // of a product; 0: none
-  WideKernels kernels;
-  std::vector<AttentionScratch> attention_scratches;  // of each thread
 
-  /// For rows that all have that adapter; null if there are none.
+  /// Null if there are none for rows that all have that adapter.
   const WideCopies* find(const std::shared_ptr<const Adapter>& adapter) const;
 };
 
+/// Of one network: built anew where a pass has another shape than the last one, in the same memory.
 class PassGraph {
  public:
-  /// `memory` is where its nodes are described: grown as needed, and its alone as long as it lives.
-  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, PassShape shape,
-            WideChoice& wide, std::vector<std::byte>& memory);
+  /// Without rows yet. What it is given must outlive it.
+  PassGraph(const ModelConfig& config, const Cache& cache, Attention attention, const WideChoice& wide,
+            int n_threads);
+
+  /// Begins a graph of this shape, which becomes the graph's own; `shape` is empty then.
+  void begin(PassShape& shape);
+  /// Back to no rows: no adapter and no copy is held any more.
+  void clear();
 
   // For families, while building.
   ggml_context* context() const { return context_.get(); }
@@ -75,6 +77,7 @@ class PassGraph {
   ggml_tensor* logits(std::size_t head) const { return logits_[head]; }  // ne = [n_ids, rows of the head]
 
  private:
+  void make_context();
   void make_inputs();
   const WideMatrix* wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const;
   ggml_tensor* input(ggml_type type, std::int64_t ne0, std::int64_t ne1 = 1) const;
@@ -85,11 +88,13 @@ class PassGraph {
   const ModelConfig& config_;
   const Cache& cache_;
   Attention attention_;
-  PassShape shape_;
-  int least_wide_rows_;
-  const WideCopies* wide_copies_;  // null: no product takes one
+  const WideChoice& wide_;
   WideProducts wide_products_;
-  std::unique_ptr<WideAttention> wide_attention_;  // null: a node for each session
+  WideAttention wide_attention_;
+  std::vector<std::byte> memory_;  // of the nodes' descriptions
+
+  PassShape shape_;
+  const WideCopies* wide_copies_ = nullptr;  // null: no product takes one
   ggml_context_ptr context_;
   ggml_cgraph* graph_ = nullptr;
   ggml_tensor* embeddings_ = nullptr;

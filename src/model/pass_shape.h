@@ -58,6 +58,12 @@ struct PassShape {
   std::size_t n_mask = 0;  // numbers of the pass' mask: rows times keys, over all sessions
 
   bool operator==(const PassShape&) const = default;
+  /// No rows; the memory stays.
+  void clear() {
+    sessions.clear(), adapters.clear(), heads.clear();
+    n_rows = n_logits = 0;
+    n_mask = 0;
+  }
 };
 
 }  // namespace tandem

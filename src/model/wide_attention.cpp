@@ -3,8 +3,10 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "model/config.h"
+#include "numeric/attention_loops.h"
 #include "tandem/error.h"
 
 namespace tandem {
@@ -29,9 +31,9 @@ struct WideAttention::Impl {
   };
 
   const ModelConfig& config;
-  std::vector<AttentionScratch>& scratches;
-  std::vector<Task> tasks;
-  std::vector<std::int64_t> costs_until;  // of the tasks before each, and of all
+  std::vector<AttentionScratch> scratches;  // of each thread
+  std::vector<Task> tasks = {};
+  std::vector<std::int64_t> costs_until = {0};  // of the tasks before each, and of all
 
   void add_tasks(const SessionPart& part);
   template <typename Element>
@@ -102,16 +104,20 @@ bool WideAttention::can_read(int type) {
   return type == GGML_TYPE_F16 || type == GGML_TYPE_F32;
 }
 
-WideAttention::WideAttention(const ModelConfig& config, std::span<const SessionPart> parts,
-                             std::vector<AttentionScratch>& scratches)
+WideAttention::WideAttention(const ModelConfig& config, int n_threads)
     : impl_(std::make_unique<Impl>(
-          Impl{.config = config, .scratches = scratches, .tasks = {}, .costs_until = {0}})) {
-  for (const SessionPart& part : parts) impl_->add_tasks(part);
-}
+          Impl{.config = config,
+               .scratches = std::vector<AttentionScratch>(static_cast<std::size_t>(n_threads))})) {}
 WideAttention::~WideAttention() = default;
 
+void WideAttention::begin(std::span<const SessionPart> parts) {
+  impl_->tasks.clear();
+  impl_->costs_until.assign(1, 0);
+  for (const SessionPart& part : parts) impl_->add_tasks(part);
+}
+
 ggml_tensor* WideAttention::attend(ggml_context* context, ggml_tensor* q, ggml_tensor* keys,
-                                   ggml_tensor* values, ggml_tensor* mask) {
+                                   ggml_tensor* values, ggml_tensor* mask) const {
   TANDEM_CHECK(q->type == GGML_TYPE_F32 && mask->type == GGML_TYPE_F16 && keys->type == values->type);
   TANDEM_CHECK(can_read(keys->type) && q->nb[0] == sizeof(float));
   ggml_tensor* inputs[] = {q, keys, values, mask};

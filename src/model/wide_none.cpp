@@ -15,12 +15,11 @@ WideMatrix::WideMatrix(int, int, const ReadRow&) {
   throw Error(ErrorCode::kUnsupported, "wide copies: this build has no oneDNN");
 }
 
-struct WideKernels::Impl {};
-WideKernels::WideKernels(int) {}
-WideKernels::~WideKernels() = default;
-
-WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
+struct WideProducts::Impl {};
+WideProducts::WideProducts(int) {}
 WideProducts::~WideProducts() = default;
+void WideProducts::begin() {}
+void WideProducts::forget_matrices() {}
 
 ggml_tensor* WideProducts::product(ggml_context*, const WideMatrix&, ggml_tensor*) {
   throw Error(ErrorCode::kUnsupported, "wide products: this build has no oneDNN");

@@ -38,48 +38,48 @@ std::byte* row_of(const ggml_tensor* tensor, int row) {
   return static_cast<std::byte*>(tensor->data) + tensor->nb[1] * static_cast<std::size_t>(row);
 }
 
-}  // namespace
-
 /// What a thread works in.
-struct WideKernels::Workspace {
+struct Workspace {
   dnnl::stream stream{cpu_engine()};
   std::vector<float> outputs =
       std::vector<float>(std::size_t{kMostTileRows} * kMostTilePanels * WideMatrix::kPanel);
 };
 
-struct WideKernels::Tile {
+/// Some rows times some panels.
+struct Tile {
   int n_rows;
   int n_panels;
   dnnl::matmul primitive;
   std::vector<std::unordered_map<int, memory>> arguments;  // of each thread
 };
 
-struct WideKernels::Impl {
-  std::vector<Workspace> workspaces;                // of each thread
-  std::map<std::tuple<int, int, int>, Tile> tiles;  // by inputs, rows and panels
+/// What a node needs when its turn comes.
+struct Call {
+  WideProducts::Impl& products;
+  const WideMatrix& matrix;
 };
 
-WideKernels::WideKernels(int n_threads) : impl_(std::make_unique<Impl>()) {
-  impl_->workspaces.resize(static_cast<std::size_t>(n_threads));
-}
-WideKernels::~WideKernels() = default;
+}  // namespace
 
-WideKernels::Workspace& WideKernels::workspace(int thread) {
-  return impl_->workspaces[static_cast<std::size_t>(thread)];
-}
+struct WideProducts::Impl {
+  std::vector<Workspace> workspaces;                // of each thread
+  std::map<std::tuple<int, int, int>, Tile> tiles;  // by inputs, rows and panels
+  std::unordered_map<const WideMatrix*, Call> calls;
+  ggml_tensor* input = nullptr;    // of the last product
+  ggml_tensor* rounded = nullptr;  // the same in bfloat16
 
-int WideKernels::n_threads() const {
-  return static_cast<int>(impl_->workspaces.size());
-}
+  int n_threads() const { return static_cast<int>(workspaces.size()); }
+  Tile& tile(int n_in, int n_rows, int n_panels);
+  ggml_tensor* round(ggml_context* context, ggml_tensor* x);
+};
 
-WideKernels::Tile& WideKernels::tile(int n_in, int n_rows, int n_panels) {
-  TANDEM_CHECK(n_rows > 0 && n_rows <= kMostTileRows && n_panels > 0 && n_panels <= kMostTilePanels);
-  const auto known = impl_->tiles.find({n_in, n_rows, n_panels});
-  if (known != impl_->tiles.end()) return known->second;
+Tile& WideProducts::Impl::tile(int n_in, int n_rows, int n_panels) {
+  const auto known = tiles.find({n_in, n_rows, n_panels});
+  if (known != tiles.end()) return known->second;
   const OneThread alone;
   const auto made = tile_product(n_in, n_rows, n_panels);
   Tile tile{.n_rows = n_rows, .n_panels = n_panels, .primitive = dnnl::matmul(made), .arguments = {}};
-  for (Workspace& work : impl_->workspaces) {
+  for (Workspace& work : workspaces) {
     // Its own for each tile: the graph at hand may use several.
     std::unordered_map<int, memory> arguments;
     arguments.emplace(DNNL_ARG_SRC, memory(made.src_desc(), cpu_engine(), nullptr));
@@ -88,7 +88,17 @@ WideKernels::Tile& WideKernels::tile(int n_in, int n_rows, int n_panels) {
     arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(made.scratchpad_desc(), cpu_engine()));
     tile.arguments.push_back(std::move(arguments));
   }
-  return impl_->tiles.emplace(std::tuple(n_in, n_rows, n_panels), std::move(tile)).first->second;
+  return tiles.emplace(std::tuple(n_in, n_rows, n_panels), std::move(tile)).first->second;
+}
+
+/// Once for products in a row with the same x.
+ggml_tensor* WideProducts::Impl::round(ggml_context* context, ggml_tensor* x) {
+  if (x->type == GGML_TYPE_BF16) return x;
+  if (x != input) {
+    input = x;
+    rounded = ggml_cast(context, x, GGML_TYPE_BF16);
+  }
+  return rounded;
 }
 
 namespace {
@@ -103,22 +113,22 @@ void for_each_part(int begin, int end, int most, Visit visit) {
 
 /// visit(tile, first panel, first row) for a thread's share of a product with so many rows.
 template <typename Visit>
-void for_each_tile(const WideProducts::Call& call, int thread, int n_rows, Visit visit) {
-  WideKernels& kernels = call.kernels;
+void for_each_tile(const Call& call, int thread, int n_rows, Visit visit) {
+  WideProducts::Impl& products = call.products;
   const WideMatrix& matrix = call.matrix;
-  const int begin = matrix.n_panels() * thread / kernels.n_threads();
-  const int end = matrix.n_panels() * (thread + 1) / kernels.n_threads();
+  const int begin = matrix.n_panels() * thread / products.n_threads();
+  const int end = matrix.n_panels() * (thread + 1) / products.n_threads();
   for_each_part(begin, end, kMostTilePanels, [&](int panel, int panel_end) {
     for_each_part(0, n_rows, kMostTileRows, [&](int row, int row_end) {
-      visit(kernels.tile(matrix.n_in(), row_end - row, panel_end - panel), panel, row);
+      visit(products.tile(matrix.n_in(), row_end - row, panel_end - panel), panel, row);
     });
   });
 }
 
-void run_share(const WideProducts::Call& call, const ggml_tensor* x, ggml_tensor* y, int thread) {
+void run_share(const Call& call, const ggml_tensor* x, ggml_tensor* y, int thread) {
   const WideMatrix& matrix = call.matrix;
-  auto& work = call.kernels.workspace(thread);
-  for_each_tile(call, thread, static_cast<int>(x->ne[1]), [&](auto& tile, int panel, int first_row) {
+  Workspace& work = call.products.workspaces[static_cast<std::size_t>(thread)];
+  for_each_tile(call, thread, static_cast<int>(x->ne[1]), [&](Tile& tile, int panel, int first_row) {
     auto& arguments = tile.arguments[static_cast<std::size_t>(thread)];
     arguments.at(DNNL_ARG_SRC).set_data_handle(row_of(x, first_row));
     // Weights are only read; the library's interface knows no constants.
@@ -136,30 +146,33 @@ void run_share(const WideProducts::Call& call, const ggml_tensor* x, ggml_tensor
 
 /// There may be fewer threads than there are shares.
 void run_product(ggml_tensor* y, int thread, int n_threads, void* data) {
-  const auto& call = *static_cast<const WideProducts::Call*>(data);
-  for (int share = thread; share < call.kernels.n_threads(); share += n_threads)
+  const auto& call = *static_cast<const Call*>(data);
+  for (int share = thread; share < call.products.n_threads(); share += n_threads)
     run_share(call, y->src[0], y, share);
 }
 
 }  // namespace
 
-WideProducts::WideProducts(WideKernels& kernels) : kernels_(kernels) {}
+WideProducts::WideProducts(int n_threads) : impl_(std::make_unique<Impl>()) {
+  impl_->workspaces.resize(static_cast<std::size_t>(n_threads));
+}
 WideProducts::~WideProducts() = default;
 
-ggml_tensor* WideProducts::rounded(ggml_context* context, ggml_tensor* x) {
-  if (x->type == GGML_TYPE_BF16) return x;
-  ggml_tensor*& rounded = rounded_[x];
-  if (rounded == nullptr) rounded = ggml_cast(context, x, GGML_TYPE_BF16);
-  return rounded;
+void WideProducts::begin() {
+  impl_->input = nullptr;
+}
+
+void WideProducts::forget_matrices() {
+  impl_->calls.clear();
 }
 
 ggml_tensor* WideProducts::product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
   TANDEM_CHECK(x->ne[0] == matrix.n_in() && ggml_is_contiguous(x));
-  x = rounded(context, x);
-  Call& call = calls_.emplace_back(Call{.kernels = kernels_, .matrix = matrix});
+  x = impl_->round(context, x);
+  Call& call = impl_->calls.try_emplace(&matrix, Call{.products = *impl_, .matrix = matrix}).first->second;
   // All tiles are made here, where no other thread looks for one.
-  for (int thread = 0; thread < kernels_.n_threads(); ++thread)
-    for_each_tile(call, thread, static_cast<int>(x->ne[1]), [](const auto&, int, int) {});
+  for (int thread = 0; thread < impl_->n_threads(); ++thread)
+    for_each_tile(call, thread, static_cast<int>(x->ne[1]), [](const Tile&, int, int) {});
   return ggml_custom_4d(context, GGML_TYPE_F32, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product,
                         GGML_N_TASKS_MAX, &call);
 }

@@ -2,9 +2,7 @@
 // thread calls oneDNN for its panels. The same arithmetic for any number of threads.
 #pragma once
 
-#include <deque>
 #include <memory>
-#include <unordered_map>
 
 struct ggml_context;
 struct ggml_tensor;
@@ -13,48 +11,27 @@ namespace tandem {
 
 class WideMatrix;
 
-/// oneDNN's programs for the shapes that have come up, with the memory they work in: of one network, whose
-/// passes come one after the other.
-class WideKernels {
- public:
-  explicit WideKernels(int n_threads);
-  WideKernels(const WideKernels&) = delete;
-  WideKernels& operator=(const WideKernels&) = delete;
-  ~WideKernels();
-
-  int n_threads() const;
-  struct Workspace;
-  Workspace& workspace(int thread);
-  struct Tile;  // some rows times some panels
-  /// Made when first asked for. Cost then: a fraction of a millisecond, to generate code.
-  Tile& tile(int n_in, int n_rows, int n_panels);
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
-};
-
-/// Adds the nodes of one graph; must live as long as the graph is computed.
+/// Of one network, whose passes come one after the other: with oneDNN's programs for the shapes that have
+/// come up, and the memory they work in.
 class WideProducts {
  public:
-  explicit WideProducts(WideKernels& kernels);
+  explicit WideProducts(int n_threads);
+  WideProducts(const WideProducts&) = delete;
+  WideProducts& operator=(const WideProducts&) = delete;
   ~WideProducts();
 
-  /// matrix x. x f32 or bf16, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows].
+  /// The nodes that follow are another graph's.
+  void begin();
+  /// matrix x. x f32 or bf16, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows]. Cost where a shape is
+  /// new: a fraction of a millisecond for each of its programs.
   ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
+  /// No graph has any of the matrices any more.
+  void forget_matrices();
 
-  /// What a node of the graph needs when its turn comes.
-  struct Call {
-    WideKernels& kernels;
-    const WideMatrix& matrix;
-  };
+  struct Impl;
 
  private:
-  ggml_tensor* rounded(ggml_context* context, ggml_tensor* x);
-
-  WideKernels& kernels_;
-  std::deque<Call> calls_;
-  std::unordered_map<const ggml_tensor*, ggml_tensor*> rounded_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace tandem

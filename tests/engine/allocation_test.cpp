@@ -2,12 +2,16 @@
 // replaces it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
 
 #include "engine/shared_pass.h"
+#include "model/model.h"
+#include "model/rows.h"
+#include "model/tiny_llama.h"
 #include "support/stub_session.h"
 
 namespace {
@@ -77,6 +81,37 @@ TEST(Allocations, APassOfSessionsUnderWayMakesNone) {
     for (SessionCore* session : all) session->poll();  // what is written is handed over, strings and all
   }
   for (SessionCore* session : all) EXPECT_GE(session->counters().target_tokens, kPasses - 10);
+}
+
+/// Eight sessions, a row or two more of each in every pass, so that every pass is another graph. Returns the
+/// most allocations of one pass.
+long most_allocations(Network& network) {
+  constexpr int kPasses = 40;
+  std::vector<testing::TestSession> sessions;
+  for (int i = 0; i < 8; ++i) sessions.emplace_back(network, 256);
+  long most = 0;
+  for (int i = 0; i < kPasses; ++i) {
+    std::vector<SessionRows> pass;
+    for (testing::TestSession& session : sessions) {
+      for (int row = 0; row <= i % 2; ++row) session.source(5 + row);
+      pass.push_back(session.take_rows());
+    }
+    const long n_before = n_allocations;
+    (void)network.evaluate(pass);
+    most = std::max(most, n_allocations - n_before);
+  }
+  for (testing::TestSession& session : sessions) session.release();
+  return most;
+}
+
+/// ggml's own are made with malloc and not counted.
+TEST(Allocations, APassOverWeightsMakesNone) {
+  const testing::TemporaryFolder folder;
+  testing::write_tiny_llama(folder.file("q8.gguf"), {}, "q8_0");
+  const auto network = Model::load(folder.file("q8.gguf"))
+                           ->make_network({.n_threads = 2, .n_slots = 2048, .cache_type = CacheType::kF16});
+  EXPECT_GT(most_allocations(*network), 0) << "at first it makes room";
+  EXPECT_EQ(most_allocations(*network), 0);
 }
 
 }  // namespace

@@ -65,8 +65,7 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
     const ggml_context_ptr context(ggml_init({std::size_t{1} << 24U, nullptr, false}));
     ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, n_in(), n_rows);
     std::copy_n(inputs_.begin(), ggml_nelements(x), ggml_get_data_f32(x));
-    WideKernels kernels(n_shares);
-    WideProducts products(kernels);
+    WideProducts products(n_shares);
     ggml_tensor* y = products.product(context.get(), matrix, x);
     ggml_cgraph* graph = ggml_new_graph(context.get());
     ggml_build_forward_expand(graph, y);
