@@ -45,7 +45,7 @@ void WideAttention::Impl::add_tasks(const SessionPart& part) {
     SessionPart rows = part;
     rows.first_row += first;
     rows.n_rows = std::min(kMostTaskRows, part.n_rows - first);
-    rows.mask += static_cast<std::size_t>(first * part.n_keys);
+    rows.mask += static_cast<std::size_t>(first) * static_cast<std::size_t>(part.n_keys);
     for (int key_head = 0; key_head < config.n_kv_heads; ++key_head) {
       tasks.push_back({rows, key_head});
       costs_until.push_back(costs_until.back() + std::int64_t{rows.n_rows + 1} * rows.n_keys);
