@@ -227,7 +227,7 @@ TEST_F(Adapters, WideCopiesAreThereBeforeTheFirstSession) {
   testing::write_tiny_llama(base_, shape, testing::add_stream_metadata);
   const std::string q8 = folder_.file("q8.gguf");
   quantize_file(base_, q8, "q8_0");
-  Engine engine = Engine::load(q8, {.session_slots = 256, .max_sessions = 2});
+  Engine engine = Engine::load(q8, {.n_threads = 1, .session_slots = 256, .max_sessions = 2});
   EXPECT_EQ(engine.wide_rows(), 0);
   const std::string path = adapter("a.gguf", {});
   engine.load_adapter(path);

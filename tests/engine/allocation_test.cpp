@@ -4,36 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "engine/shared_pass.h"
 #include "model/model.h"
 #include "model/rows.h"
 #include "model/tiny_llama.h"
+#include "support/counted_new.h"
 #include "support/stub_session.h"
-
-namespace {
-
-std::atomic<long> n_allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++n_allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace tandem {
 namespace {
+
+using testing::n_allocations;
 
 /// Answers with rows that it has had from the beginning, so that all that is counted is the engine's.
 class ReadyNetwork final : public Network {
@@ -74,9 +56,9 @@ TEST(Allocations, APassOfSessionsUnderWayMakesNone) {
   }
   std::vector<Progress> progress;
   for (int i = 0; i < kPasses; ++i) {
-    const long n_before = n_allocations;
+    const long n_before = n_allocations();
     pass.step(all, progress);
-    const long n_made = n_allocations - n_before;
+    const long n_made = n_allocations() - n_before;
     ASSERT_TRUE(n_made == 0 || i < kFirstPasses) << n_made << " in pass " << i;
     for (SessionCore* session : all) session->poll();  // what is written is handed over, strings and all
   }
@@ -96,9 +78,9 @@ long most_allocations(Network& network) {
       for (int row = 0; row <= i % 2; ++row) session.source(5 + row);
       pass.push_back(session.take_rows());
     }
-    const long n_before = n_allocations;
+    const long n_before = n_allocations();
     (void)network.evaluate(pass);
-    most = std::max(most, n_allocations - n_before);
+    most = std::max(most, n_allocations() - n_before);
   }
   for (testing::TestSession& session : sessions) session.release();
   return most;
@@ -109,7 +91,7 @@ TEST(Allocations, APassOverWeightsMakesNone) {
   const testing::TemporaryFolder folder;
   testing::write_tiny_llama(folder.file("q8.gguf"), {}, "q8_0");
   const auto network = Model::load(folder.file("q8.gguf"))
-                           ->make_network({.n_threads = 2, .n_slots = 2048, .cache_type = CacheType::kF16});
+                           ->make_network({.n_threads = 1, .n_slots = 2048, .cache_type = CacheType::kF16});
   EXPECT_GT(most_allocations(*network), 0) << "at first it makes room";
   EXPECT_EQ(most_allocations(*network), 0);
 }
