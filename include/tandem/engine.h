@@ -52,6 +52,7 @@ struct PassCost {
 enum class Wide { kNever, kAlways, kByCost };
 
 struct EngineOptions {
+  std::string device;        // by ggml's name ("CPU", "CUDA0"); empty: the first GPU there is, else the CPU
   int n_threads = 0;         // 0: the machine's cores
   int session_slots = 1024;  // rows of source and target that one sentence may have together
   int max_sessions = 1;      // spans of the cache reserved at load

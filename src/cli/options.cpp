@@ -131,6 +131,11 @@ void add_policy_option(CLI::App& command, std::string& policy) {
 void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--model", model, "The model, a GGUF file")->required()->type_name("FILE");
   add_adapter_option(command, adapter);
+  command
+      .add_option("--device", device,
+                  "What computes, by ggml's name: CPU, CUDA0, Vulkan0, ...; a wrong one shows which there are.\n"
+                  "Default: the first GPU that the build knows, else the CPU")
+      ->type_name("NAME");
   add_threads_option(command, n_threads);
   command.add_option("--slots", slots, "Tokens of source and target that a sentence may have together")
       ->check(CLI::Range(64, 1 << 20))
@@ -170,7 +175,8 @@ std::optional<PromptText> ModelArguments::stock_prompt() const {
 }
 
 Engine ModelArguments::load(int n_sessions) const {
-  Engine engine = Engine::load(model, {.n_threads = n_threads,
+  Engine engine = Engine::load(model, {.device = device,
+                                       .n_threads = n_threads,
                                        .session_slots = slots,
                                        .max_sessions = n_sessions,
                                        .cache = kCaches.at(cache),

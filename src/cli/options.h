@@ -36,6 +36,7 @@ std::vector<std::string> parse_languages(std::string_view text);
 struct ModelArguments {
   std::string model;
   std::string adapter;  // empty: none
+  std::string device;   // empty: a GPU, else the CPU
   int n_threads = 0;
   int slots = EngineOptions{}.session_slots;
   std::string cache = "f16";  // or f32, q8_0, q4_0

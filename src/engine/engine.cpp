@@ -21,7 +21,7 @@ Engine Engine::load(const std::string& path, const EngineOptions& options) {
                             "{}, {}, {}",
                             kMostSlots, options.session_slots, options.max_sessions, options.n_threads));
   }
-  return Engine(std::make_unique<EngineCore>(Model::load(path), options));
+  return Engine(std::make_unique<EngineCore>(Model::load(path, {.device = options.device}), options));
 }
 
 Engine::Engine(std::unique_ptr<EngineCore> core) : core_(std::move(core)) {}

@@ -74,6 +74,19 @@ Backend::~Backend() {
   if (threads_ != nullptr) free_threads_(threads_);
 }
 
+void Backend::check(ggml_cgraph* graph) const {
+  ggml_backend_dev_t device = ggml_backend_get_device(backend_.get());
+  if (ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU) return;  // it has them all
+  for (int i = 0; i < ggml_graph_n_nodes(graph); ++i) {
+    const ggml_tensor* node = ggml_graph_node(graph, i);
+    if (ggml_backend_dev_supports_op(device, node)) continue;
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("device '{}' cannot compute {} as this model or its cache needs it: expected one "
+                            "that can, such as 'CPU'",
+                            ggml_backend_dev_name(device), ggml_op_desc(node)));
+  }
+}
+
 void Backend::keep_threads(ggml_backend_reg_t registry, int n_threads) {
   // Without a pool of its own the CPU backend makes one for every graph.
   const auto make = procedure<decltype(&ggml_threadpool_new)>(registry, "ggml_threadpool_new");

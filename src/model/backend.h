@@ -32,6 +32,8 @@ class Backend {
   ggml_backend_buffer_type_t buffer_type() const {
     return ggml_backend_get_default_buffer_type(backend_.get());
   }
+  /// Throws Error{kUnsupported} if the device cannot compute some node, of which it would make an abort.
+  void check(ggml_cgraph* graph) const;
   bool is_host() const { return ggml_backend_buft_is_host(buffer_type()); }
 
  private:

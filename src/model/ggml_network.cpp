@@ -169,6 +169,7 @@ void GgmlNetwork::prepare_graph() {
   try {
     graph_.begin(shape_);
     family_.build(graph_);
+    backend_.check(graph_.graph());
     if (!ggml_gallocr_alloc_graph(allocator_.get(), graph_.graph())) {
       throw Error(ErrorCode::kUnsupported,
                   fmt::format("not enough memory for a pass of {} rows", graph_.n_rows()));
