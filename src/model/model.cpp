@@ -108,7 +108,7 @@ std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) cons
 
 std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter) const {
   const bool is_cpu = ggml_backend_dev_type(impl_->head_source.device) == GGML_BACKEND_DEVICE_TYPE_CPU;
-  if (!is_cpu || !has_wide_products()) return nullptr;
+  if (!is_cpu || !has_block_products()) return nullptr;
   auto copies = std::make_unique<const WideCopies>(
       WideSource{.file = *impl_->file,
                  .matrices = impl_->matrices,

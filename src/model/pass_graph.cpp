@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "model/config.h"
+#include "model/wide_product.h"
 #include "model/wide_rows.h"
 #include "tandem/error.h"
 
@@ -33,12 +34,10 @@ PassGraph::PassGraph(const ModelConfig& config, const Cache& cache, Attention at
       cache_(cache),
       attention_(attention),
       wide_(wide),
-      wide_products_(n_threads),
       wide_attention_(config, n_threads) {}
 
 void PassGraph::clear() {
   shape_.clear();
-  wide_products_.forget_matrices();
 }
 
 void PassGraph::begin(PassShape& shape) {
@@ -46,7 +45,8 @@ void PassGraph::begin(PassShape& shape) {
   shape.clear();
   logits_.clear();
   wide_copies_ = copies_for(shape_, wide_);
-  wide_products_.begin();
+  last_norm_ = {};
+  last_blocks_ = {};
   wide_attention_.begin(shape_.sessions);
   make_context();
   make_inputs();
@@ -181,18 +181,32 @@ const WideMatrix* PassGraph::wide_copy(const ggml_tensor* matrix, const ggml_ten
 
 ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
   const WideMatrix* copy = wide_copy(matrix, x);
-  return copy == nullptr ? nullptr : wide_products_.product(context_.get(), *copy, x);
+  return copy == nullptr ? nullptr : tandem::wide_product(context_.get(), *copy, in_blocks(x));
 }
 
-ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) const {
-  const bool is_wide = wide_copies_ != nullptr && ggml_is_contiguous(x);
-  return is_wide ? tandem::wide_norm(context_.get(), x, gain, config_.norm_epsilon) : nullptr;
+/// Once for products in a row with the same x. Where x is a norm that was not looked at otherwise, it is made
+/// in blocks at once, and the node without never gets into the graph.
+ggml_tensor* PassGraph::in_blocks(ggml_tensor* x) {
+  if (x->type == GGML_TYPE_I8) return x;
+  if (x == last_blocks_.x) return last_blocks_.y;
+  ggml_tensor* y = x == last_norm_.y
+                       ? wide_norm_blocks(context_.get(), last_norm_.x, last_norm_.gain, config_.norm_epsilon)
+                       : wide_blocks(context_.get(), x);
+  last_blocks_ = {.y = y, .x = x};
+  return y;
+}
+
+ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) {
+  if (wide_copies_ == nullptr || !ggml_is_contiguous(x)) return nullptr;
+  ggml_tensor* y = tandem::wide_norm(context_.get(), x, gain, config_.norm_epsilon);
+  last_norm_ = {.y = y, .x = x, .gain = gain};
+  return y;
 }
 
 ggml_tensor* PassGraph::wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
                                   ggml_tensor* up) const {
   const bool is_wide = wide_copy(matrix, gate) != nullptr;
-  return is_wide ? tandem::wide_gate(context_.get(), activation, gate, up) : nullptr;
+  return is_wide ? wide_gate_blocks(context_.get(), activation, gate, up) : nullptr;
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

@@ -13,7 +13,6 @@
 #include "model/pass_shape.h"
 #include "model/wide_attention.h"
 #include "model/wide_copies.h"
-#include "model/wide_product.h"
 #include "numeric/vector_loops.h"
 
 namespace tandem {
@@ -56,7 +55,7 @@ class PassGraph {
   /// rows of several adapters, for a matrix without a copy. What the adapter changes is in it.
   ggml_tensor* wide_product(const ggml_tensor* matrix, ggml_tensor* x);
   /// x / rms(x) * gain in a wide pass; null in another.
-  ggml_tensor* wide_norm(ggml_tensor* x, ggml_tensor* gain) const;
+  ggml_tensor* wide_norm(ggml_tensor* x, ggml_tensor* gain);
   /// activation(gate) * up for a wide product with `matrix`; null if there will be none.
   ggml_tensor* wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
                          ggml_tensor* up) const;
@@ -80,6 +79,7 @@ class PassGraph {
   void make_context();
   void make_inputs();
   const WideMatrix* wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const;
+  ggml_tensor* in_blocks(ggml_tensor* x);
   ggml_tensor* input(ggml_type type, std::int64_t ne0, std::int64_t ne1 = 1) const;
   ggml_tensor* attend_session(const SessionPart& part, ggml_tensor* masks, ggml_tensor* q, ggml_tensor* k,
                               ggml_tensor* v) const;
@@ -89,12 +89,17 @@ class PassGraph {
   const Cache& cache_;
   Attention attention_;
   const WideChoice& wide_;
-  WideProducts wide_products_;
   WideAttention wide_attention_;
   std::vector<std::byte> memory_;  // of the nodes' descriptions
 
   PassShape shape_;
   const WideCopies* wide_copies_ = nullptr;  // null: no product takes one
+  struct {
+    ggml_tensor *y = nullptr, *x = nullptr, *gain = nullptr;
+  } last_norm_;  // of a wide pass
+  struct {
+    ggml_tensor *y = nullptr, *x = nullptr;
+  } last_blocks_;  // y is x, as products take it
   ggml_context_ptr context_;
   ggml_cgraph* graph_ = nullptr;
   ggml_tensor* embeddings_ = nullptr;

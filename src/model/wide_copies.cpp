@@ -15,8 +15,7 @@ namespace tandem {
 namespace {
 
 bool suits(const StoredTensor& stored) {
-  constexpr std::int64_t kBlock = 32;  // of inputs: every quantised type's blocks hold so many, or more
-  return ggml_is_quantized(static_cast<ggml_type>(stored.type)) && stored.shape[0] % kBlock == 0;
+  return ggml_is_quantized(static_cast<ggml_type>(stored.type)) && stored.shape[0] % kBlockInputs == 0;
 }
 
 /// Of the rows `ids` of a matrix, or of all.

@@ -28,8 +28,8 @@ struct WideSource {
 
 class WideCopies {
  public:
-  /// Copies what is quantised; what the file has in f32, f16 or bf16 stays as exact as it is. Needs
-  /// has_wide_products(). Cost: reading, rounding and storing every weight.
+  /// Copies what is quantised; what the file has in f32, f16 or bf16 stays as exact as it is.
+  /// Cost: reading, rounding and storing every weight.
   explicit WideCopies(const WideSource& source);
 
   /// Null for a matrix without a copy.

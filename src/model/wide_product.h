@@ -1,8 +1,6 @@
-// Products with wide matrices as nodes of a pass' graph: outputs are shared out over ggml's threads, and each
-// thread calls oneDNN for its panels. The same arithmetic for any number of threads.
+// Products with wide matrices as nodes of a pass' graph: outputs are shared out over ggml's threads. The same
+// arithmetic for any number of threads and of rows.
 #pragma once
-
-#include <memory>
 
 struct ggml_context;
 struct ggml_tensor;
@@ -11,27 +9,8 @@ namespace tandem {
 
 class WideMatrix;
 
-/// Of one network, whose passes come one after the other: with oneDNN's programs for the shapes that have
-/// come up, and the memory they work in.
-class WideProducts {
- public:
-  explicit WideProducts(int n_threads);
-  WideProducts(const WideProducts&) = delete;
-  WideProducts& operator=(const WideProducts&) = delete;
-  ~WideProducts();
-
-  /// The nodes that follow are another graph's.
-  void begin();
-  /// matrix x. x f32 or bf16, ne = [n_in, n_rows]. Returns f32, ne = [n_out, n_rows]. Cost where a shape is
-  /// new: a fraction of a millisecond for each of its programs.
-  ggml_tensor* product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
-  /// No graph has any of the matrices any more.
-  void forget_matrices();
-
-  struct Impl;
-
- private:
-  std::unique_ptr<Impl> impl_;
-};
+/// matrix x. x i8, ne = [bytes of n_in numbers in blocks, n_rows] (wide_rows.h). Returns f32,
+/// ne = [n_out, n_rows]. The matrix must outlive the graph.
+ggml_tensor* wide_product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
 
 }  // namespace tandem

@@ -2,6 +2,8 @@
 
 #include <ggml.h>
 
+#include <span>
+
 #include "numeric/row_loops.h"
 #include "tandem/error.h"
 
@@ -23,40 +25,76 @@ void for_own_rows(const ggml_tensor* y, int thread, int n_threads, Visit visit) 
     visit(row);
 }
 
+template <typename Out>
 void run_norm(ggml_tensor* y, int thread, int n_threads, void* epsilon) {
+  const ggml_tensor* x = y->src[0];
   const auto* gain = static_cast<const float*>(y->src[1]->data);
   for_own_rows(y, thread, n_threads, [&](std::int64_t row) {
-    normalise_row(row_of<const float>(y->src[0], row), gain, *static_cast<const float*>(epsilon),
-                  row_of<float>(y, row), y->ne[0]);
+    normalise_row(row_of<const float>(x, row), gain, *static_cast<const float*>(epsilon), row_of<Out>(y, row),
+                  x->ne[0]);
   });
 }
 
 template <GateActivation kActivation>
 void run_gate(ggml_tensor* y, int thread, int n_threads, void*) {
+  const ggml_tensor *gate = y->src[0], *up = y->src[1];
   for_own_rows(y, thread, n_threads, [&](std::int64_t row) {
-    gate_row(kActivation, row_of<const float>(y->src[0], row), row_of<const float>(y->src[1], row),
-             row_of<Bfloat16>(y, row), y->ne[0]);
+    gate_row(kActivation, row_of<const float>(gate, row), row_of<const float>(up, row),
+             row_of<InputBlock>(y, row), gate->ne[0]);
   });
+}
+
+void run_blocks(ggml_tensor* y, int thread, int n_threads, void*) {
+  const ggml_tensor* x = y->src[0];
+  for_own_rows(y, thread, n_threads, [&](std::int64_t row) {
+    round_row(row_of<const float>(x, row), row_of<InputBlock>(y, row), x->ne[0]);
+  });
+}
+
+/// Of as many rows as x, in blocks.
+ggml_tensor* blocks_of_rows(ggml_context* context, std::span<ggml_tensor*> inputs, ggml_custom_op_t run,
+                            void* data) {
+  const ggml_tensor* x = inputs.front();
+  TANDEM_CHECK(x->ne[0] % kBlockInputs == 0 && x->ne[2] == 1 && x->nb[0] == sizeof(float));
+  const auto n_bytes = static_cast<std::int64_t>(sizeof(InputBlock)) * (x->ne[0] / kBlockInputs);
+  return ggml_custom_4d(context, GGML_TYPE_I8, n_bytes, x->ne[1], 1, 1, inputs.data(),
+                        static_cast<int>(inputs.size()), run, GGML_N_TASKS_MAX, data);
+}
+
+void check_norm(const ggml_tensor* x, const ggml_tensor* gain) {
+  TANDEM_CHECK(x->type == GGML_TYPE_F32 && ggml_is_contiguous(x));
+  TANDEM_CHECK(gain->type == GGML_TYPE_F32 && ggml_nelements(gain) == x->ne[0]);
 }
 
 }  // namespace
 
 ggml_tensor* wide_norm(ggml_context* context, ggml_tensor* x, ggml_tensor* gain, const float& epsilon) {
-  TANDEM_CHECK(x->type == GGML_TYPE_F32 && ggml_is_contiguous(x));
-  TANDEM_CHECK(gain->type == GGML_TYPE_F32 && ggml_nelements(gain) == x->ne[0]);
-  ggml_tensor* values[] = {x, gain};
+  check_norm(x, gain);
+  ggml_tensor* inputs[] = {x, gain};
   // ggml hands back what it was given, and knows no constants.
-  return ggml_custom_4d(context, GGML_TYPE_F32, x->ne[0], x->ne[1], x->ne[2], x->ne[3], values, 2, run_norm,
-                        GGML_N_TASKS_MAX, const_cast<float*>(&epsilon));
+  return ggml_custom_4d(context, GGML_TYPE_F32, x->ne[0], x->ne[1], x->ne[2], x->ne[3], inputs, 2,
+                        run_norm<float>, GGML_N_TASKS_MAX, const_cast<float*>(&epsilon));
 }
 
-ggml_tensor* wide_gate(ggml_context* context, GateActivation activation, ggml_tensor* gate, ggml_tensor* up) {
+ggml_tensor* wide_norm_blocks(ggml_context* context, ggml_tensor* x, ggml_tensor* gain,
+                              const float& epsilon) {
+  check_norm(x, gain);
+  ggml_tensor* inputs[] = {x, gain};
+  return blocks_of_rows(context, inputs, run_norm<InputBlock>, const_cast<float*>(&epsilon));
+}
+
+ggml_tensor* wide_gate_blocks(ggml_context* context, GateActivation activation, ggml_tensor* gate,
+                              ggml_tensor* up) {
   TANDEM_CHECK(gate->type == GGML_TYPE_F32 && up->type == GGML_TYPE_F32 && ggml_are_same_shape(gate, up));
-  ggml_tensor* values[] = {gate, up};
+  ggml_tensor* inputs[] = {gate, up};
   const auto run =
       activation == GateActivation::kSilu ? run_gate<GateActivation::kSilu> : run_gate<GateActivation::kGelu>;
-  return ggml_custom_4d(context, GGML_TYPE_BF16, gate->ne[0], gate->ne[1], 1, 1, values, 2, run,
-                        GGML_N_TASKS_MAX, nullptr);
+  return blocks_of_rows(context, inputs, run, nullptr);
+}
+
+ggml_tensor* wide_blocks(ggml_context* context, ggml_tensor* x) {
+  TANDEM_CHECK(x->type == GGML_TYPE_F32);
+  return blocks_of_rows(context, {&x, 1}, run_blocks, nullptr);
 }
 
 }  // namespace tandem

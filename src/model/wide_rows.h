@@ -1,4 +1,6 @@
 // Nodes of a wide pass that treat each row by itself, rows shared out over ggml's threads.
+//
+// Rows "in blocks" are what wide products take: i8, ne = [bytes of the row's InputBlocks, n_rows].
 #pragma once
 
 #include "numeric/vector_loops.h"
@@ -11,8 +13,14 @@ namespace tandem {
 /// x / rms(x) * gain along the first dimension. x f32 and contiguous, gain f32 ne = [x's first].
 ///   epsilon  must outlive the graph
 ggml_tensor* wide_norm(ggml_context* context, ggml_tensor* x, ggml_tensor* gain, const float& epsilon);
+/// The same in blocks. x ne = [n, n_rows].
+ggml_tensor* wide_norm_blocks(ggml_context* context, ggml_tensor* x, ggml_tensor* gain, const float& epsilon);
 
-/// activation(gate) * up, of f32, ne = [n, n_rows] both. Returns bf16, as wide products take it.
-ggml_tensor* wide_gate(ggml_context* context, GateActivation activation, ggml_tensor* gate, ggml_tensor* up);
+/// activation(gate) * up in blocks, of f32, ne = [n, n_rows] both.
+ggml_tensor* wide_gate_blocks(ggml_context* context, GateActivation activation, ggml_tensor* gate,
+                              ggml_tensor* up);
+
+/// x in blocks, of f32, ne = [n, n_rows].
+ggml_tensor* wide_blocks(ggml_context* context, ggml_tensor* x);
 
 }  // namespace tandem

@@ -3,15 +3,29 @@
 #include <cmath>
 #include <limits>
 
+#include "numeric/block_rounding.h"
+
 namespace tandem {
 
 namespace {
 
 template <GateActivation kActivation>
-TANDEM_INLINE void gate(const float* gate, const float* up, Bfloat16* out, std::int64_t n) {
+TANDEM_INLINE void gate(const float* gate, const float* up, InputBlock* out, std::int64_t n) {
+  for (std::int64_t block = 0; block < n / kBlockInputs; ++block, gate += kBlockInputs, up += kBlockInputs) {
+    float values[kBlockInputs];
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i)
-    store(gate[i] * sigmoid(inner_of<kActivation>(gate[i])) * up[i], out[i]);
+    for (int i = 0; i < kBlockInputs; ++i)
+      values[i] = gate[i] * sigmoid(inner_of<kActivation>(gate[i])) * up[i];
+    round_block(values, out[block]);
+  }
+}
+
+/// 1 / rms(x).
+TANDEM_INLINE float norm_factor(const float* x, float epsilon, std::int64_t n) {
+  float squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (std::int64_t i = 0; i < n; ++i) squares += x[i] * x[i];
+  return 1.0F / std::sqrt(squares / static_cast<float>(n) + epsilon);
 }
 
 }  // namespace
@@ -48,16 +62,24 @@ TANDEM_CLONES void add_exponentials(std::span<const float> x, std::span<const st
 
 TANDEM_CLONES void normalise_row(const float* x, const float* gain, float epsilon, float* out,
                                  std::int64_t n) {
-  float squares = 0;
-#pragma omp simd reduction(+ : squares)
-  for (std::int64_t i = 0; i < n; ++i) squares += x[i] * x[i];
-  const float factor = 1.0F / std::sqrt(squares / static_cast<float>(n) + epsilon);
+  const float factor = norm_factor(x, epsilon, n);
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) out[i] = x[i] * factor * gain[i];
 }
 
+TANDEM_CLONES void normalise_row(const float* x, const float* gain, float epsilon, InputBlock* out,
+                                 std::int64_t n) {
+  const float factor = norm_factor(x, epsilon, n);
+  for (std::int64_t block = 0; block < n / kBlockInputs; ++block, x += kBlockInputs, gain += kBlockInputs) {
+    float values[kBlockInputs];
+#pragma omp simd
+    for (int i = 0; i < kBlockInputs; ++i) values[i] = x[i] * factor * gain[i];
+    round_block(values, out[block]);
+  }
+}
+
 TANDEM_CLONES void gate_row(GateActivation activation, const float* gate_values, const float* up,
-                            Bfloat16* out, std::int64_t n) {
+                            InputBlock* out, std::int64_t n) {
   activation == GateActivation::kSilu ? gate<GateActivation::kSilu>(gate_values, up, out, n)
                                       : gate<GateActivation::kGelu>(gate_values, up, out, n);
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 
+#include "numeric/block_products.h"
 #include "numeric/vector_loops.h"
 
 namespace tandem {
@@ -23,9 +24,11 @@ void add_exponentials(std::span<const float> x, std::span<const std::uint8_t> cl
 /// out = x / rms(x) * gain, where rms(x)^2 is the mean of the squares plus epsilon.
 ///   x, gain, out  [n]; out may be x
 void normalise_row(const float* x, const float* gain, float epsilon, float* out, std::int64_t n);
+/// The same, rounded as products take it. n is a multiple of kBlockInputs.
+void normalise_row(const float* x, const float* gain, float epsilon, InputBlock* out, std::int64_t n);
 
-/// out = activation(gate) * up, in bfloat16.
-///   gate, up  [n]
-void gate_row(GateActivation activation, const float* gate, const float* up, Bfloat16* out, std::int64_t n);
+/// out = activation(gate) * up, rounded as products take it.
+///   gate, up  [n], n a multiple of kBlockInputs
+void gate_row(GateActivation activation, const float* gate, const float* up, InputBlock* out, std::int64_t n);
 
 }  // namespace tandem

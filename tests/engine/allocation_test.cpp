@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "model/rows.h"
 #include "model/tiny_llama.h"
+#include "numeric/block_products.h"
 #include "support/counted_new.h"
 #include "support/stub_session.h"
 
@@ -90,10 +91,18 @@ long most_allocations(Network& network) {
 TEST(Allocations, APassOverWeightsMakesNone) {
   const testing::TemporaryFolder folder;
   testing::write_tiny_llama(folder.file("q8.gguf"), {}, "q8_0");
-  const auto network = Model::load(folder.file("q8.gguf"))
-                           ->make_network({.n_threads = 1, .n_slots = 2048, .cache_type = CacheType::kF16});
-  EXPECT_GT(most_allocations(*network), 0) << "at first it makes room";
-  EXPECT_EQ(most_allocations(*network), 0);
+  const auto model = Model::load(folder.file("q8.gguf"));
+  for (const bool is_wide : {false, true}) {
+    if (is_wide && !has_block_products()) GTEST_SKIP() << "this CPU has no products of eight bits";
+    const auto network =
+        model->make_network({.n_threads = 1, .n_slots = 2048, .cache_type = CacheType::kF16});
+    if (is_wide) {
+      ASSERT_TRUE(network->widen(nullptr));
+      network->set_wide_rows(1);
+    }
+    EXPECT_GT(most_allocations(*network), 0) << "at first it makes room";
+    EXPECT_EQ(most_allocations(*network), 0) << (is_wide ? "wide" : "not wide");
+  }
 }
 
 }  // namespace

@@ -55,22 +55,6 @@ TEST_P(RowLoops, ExponentialsAddUpByClass) {
     EXPECT_NEAR(sums[c], expected[c], 2e-6 * expected[c]) << "class " << c;
 }
 
-TEST_P(RowLoops, GatesAreTheActivationTimesTheOther) {
-  const Row gate = random_row(GetParam());
-  const Row up = random_row(GetParam() + 1);
-  std::vector<Bfloat16> out(gate.x.size());
-  for (const auto activation : {GateActivation::kSilu, GateActivation::kGelu}) {
-    gate_row(activation, gate.x.data(), up.x.data(), out.data(), static_cast<std::int64_t>(out.size()));
-    for (std::size_t i = 0; i < out.size(); ++i) {
-      const double g = gate.x[i];
-      const double inner =
-          activation == GateActivation::kSilu ? g : 2 * std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g);
-      const double expected = g / (1 + std::exp(-inner)) * static_cast<double>(up.x[i]);
-      EXPECT_NEAR(static_cast<double>(load(out[i])), expected, std::abs(expected) / 250 + 1e-30);
-    }
-  }
-}
-
 TEST_P(RowLoops, ANormalisedRowHasItsGainsSize) {
   const Row x = random_row(GetParam());
   const Row gain = random_row(GetParam() + 2);
@@ -88,6 +72,45 @@ TEST_P(RowLoops, ANormalisedRowHasItsGainsSize) {
 
 INSTANTIATE_TEST_SUITE_P(Lengths, RowLoops,
                          ::testing::Values(0U, 1U, 7U, 15U, 16U, 17U, 63U, 511U, 512U, 513U, 3000U),
+                         [](const auto& test) { return std::to_string(test.param); });
+
+class RowsInBlocks : public ::testing::TestWithParam<std::size_t> {
+ protected:
+  static constexpr float kEpsilon = 0.5F;
+
+  /// Rounding to steps, and the scale's own to 11 bits.
+  static void expect_rounded(const std::vector<InputBlock>& got, std::size_t i, double expected) {
+    const InputBlock& block = got[i / kBlockInputs];
+    const float value = static_cast<float>(block.values[i % kBlockInputs]) * block.scale;
+    EXPECT_NEAR(value, expected, 0.55 * static_cast<double>(block.scale)) << i;
+  }
+
+  Row x_ = random_row(GetParam());
+  Row y_ = random_row(GetParam() + 1);
+  std::vector<InputBlock> out_{GetParam() / kBlockInputs};
+};
+
+TEST_P(RowsInBlocks, GatesAreTheActivationTimesTheOther) {
+  for (const auto activation : {GateActivation::kSilu, GateActivation::kGelu}) {
+    gate_row(activation, x_.x.data(), y_.x.data(), out_.data(), static_cast<std::int64_t>(GetParam()));
+    for (std::size_t i = 0; i < GetParam(); ++i) {
+      const double g = x_.x[i];
+      const double inner =
+          activation == GateActivation::kSilu ? g : 2 * std::sqrt(2 / M_PI) * (g + 0.044715 * g * g * g);
+      expect_rounded(out_, i, g / (1 + std::exp(-inner)) * static_cast<double>(y_.x[i]));
+    }
+  }
+}
+
+TEST_P(RowsInBlocks, ANormalisedRowIsTheOneInFloats) {
+  const auto n = static_cast<std::int64_t>(GetParam());
+  std::vector<float> floats(GetParam());
+  normalise_row(x_.x.data(), y_.x.data(), kEpsilon, floats.data(), n);
+  normalise_row(x_.x.data(), y_.x.data(), kEpsilon, out_.data(), n);
+  for (std::size_t i = 0; i < floats.size(); ++i) expect_rounded(out_, i, floats[i]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Lengths, RowsInBlocks, ::testing::Values(0U, 32U, 64U, 96U, 640U, 3008U),
                          [](const auto& test) { return std::to_string(test.param); });
 
 TEST(RowLoopsAtTheEdge, NothingThatCountsHasNoGreatest) {

@@ -1,0 +1,55 @@
+// Rounding to blocks of eight bits, for loops that make a block's numbers on the way.
+#pragma once
+
+#include "numeric/block_products.h"
+#include "numeric/vector_loops.h"
+
+namespace tandem {
+
+/// The scale of a block with so great a number, and what its numbers are multiplied with.
+struct BlockScale {
+  float step;
+  float inverse;
+};
+
+TANDEM_INLINE BlockScale block_scale(float most) {
+  constexpr float kMost = 127.0F;
+  constexpr std::uint32_t kBits = 13;  // fewer than f32 has
+  constexpr std::uint32_t kInfinity = 0x7f800000U;
+  const auto exact = std::bit_cast<std::uint32_t>(most / kMost);
+  const std::uint32_t half = (1U << (kBits - 1)) - 1U + ((exact >> kBits) & 1U);
+  const std::uint32_t rounded = (exact + half) & ~((1U << kBits) - 1U);
+  return {.step = std::bit_cast<float>(exact < kInfinity ? rounded : exact),
+          .inverse = most > 0.0F ? kMost / most : 0.0F};
+}
+
+TANDEM_INLINE std::int32_t nearest_integer(float x) {
+  constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it leaves the integer in the low bits
+  return std::bit_cast<std::int32_t>(x + kRound) - std::bit_cast<std::int32_t>(kRound);
+}
+
+TANDEM_INLINE float greatest_magnitude(const float* x) {
+  std::uint32_t most = 0;  // of the bits without the sign, which are in the order of what they stand for
+#pragma omp simd reduction(max : most)
+  for (int i = 0; i < kBlockInputs; ++i) {
+    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(x[i]) & 0x7fffffffU;
+    most = magnitude > most ? magnitude : most;
+  }
+  return std::bit_cast<float>(most);
+}
+
+/// x has kBlockInputs.
+TANDEM_INLINE void round_block(const float* x, InputBlock& out) {
+  const BlockScale scale = block_scale(greatest_magnitude(x));
+  std::int32_t sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < kBlockInputs; ++i) {
+    const auto value = static_cast<std::int8_t>(nearest_integer(x[i] * scale.inverse));
+    out.values[static_cast<std::size_t>(i)] = value;
+    sum += value;
+  }
+  out.scale = scale.step;
+  out.offset = -128 * sum;
+}
+
+}  // namespace tandem
