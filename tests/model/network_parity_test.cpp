@@ -27,14 +27,15 @@ constexpr int kTargetRows = 17;
 struct Case {
   const char* type;
   float tolerance;  // of the fused attention; logits have a deviation of about 1
+  /// Of plain attention, which does libllama's very steps: only the number of rows in a product differs.
+  float same_steps = 2e-5F;
 };
 
 // Products round what they are given: to f16, bf16, or eight bits a block. The fused attention adds up in
 // another order than libllama's plain one, and what stood near an edge of that rounding falls to its other
-// side.
-constexpr Case kCases[] = {{"f32", 2e-5F}, {"f16", 1e-2F}, {"bf16", 5e-2F}, {"q8_0", 5e-2F}, {"q4_k", 0.2F}};
-// Plain attention does libllama's very steps: only the number of rows in a product differs.
-constexpr float kSameSteps = 2e-5F;
+// side. For q4_k and AVX2 ggml rounds inputs of four rows otherwise than those of one.
+constexpr Case kCases[] = {
+    {"f32", 2e-5F}, {"f16", 1e-2F}, {"bf16", 5e-2F}, {"q8_0", 5e-2F}, {"q4_k", 0.2F, 5e-2F}};
 
 std::vector<int> random_tokens(int n, int n_vocab, unsigned seed) {
   std::mt19937 random(seed);
@@ -88,7 +89,7 @@ TEST_P(NetworkParity, EqualsLibllamaRowByRow) {
 
 TEST_P(NetworkParity, PlainAttentionEqualsLibllamaForEveryType) {
   const auto network = model_->make_network({.n_slots = 128, .attention = Attention::kPlain});
-  expect_close(evaluate(*network, 7), expected_, kSameSteps, "plain attention, seven by seven");
+  expect_close(evaluate(*network, 7), expected_, GetParam().same_steps, "plain attention, seven by seven");
 }
 
 TEST_P(NetworkParity, WeightsAsStoredEqualTheRepacked) {
