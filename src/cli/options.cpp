@@ -132,9 +132,10 @@ void ModelArguments::add_to(CLI::App& command) {
   command.add_option("--model", model, "The model, a GGUF file")->required()->type_name("FILE");
   add_adapter_option(command, adapter);
   command
-      .add_option("--device", device,
-                  "What computes, by ggml's name: CPU, CUDA0, Vulkan0, ...; a wrong one shows which there are.\n"
-                  "Default: the first GPU that the build knows, else the CPU")
+      .add_option(
+          "--device", device,
+          "What computes, by ggml's name: CPU, CUDA0, Vulkan0, ...; a wrong one shows which there are.\n"
+          "Default: the first GPU that the build knows, else the CPU")
       ->type_name("NAME");
   add_threads_option(command, n_threads);
   command.add_option("--slots", slots, "Tokens of source and target that a sentence may have together")
