@@ -53,7 +53,7 @@ class Tandem {
             {.n_threads = arguments.n_threads, .n_slots = 256, .cache_type = tandem::CacheType::kF16})),
         timeline_(tandem::Position::whole(0), 256) {
     if (sessions == For::kMany && network_->widen(adapter))
-      network_->set_wide_rows(tandem::find_wide_rows(*network_, adapter));
+      network_->set_wide_rows(tandem::find_wide_rows(*network_, adapter, arguments.rows.back()));
     session_.span = network_->reserve(256);
     session_.adapter = std::move(adapter);
     for (int i = 0; i < kCached; ++i)

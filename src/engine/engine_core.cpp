@@ -230,24 +230,27 @@ std::unique_ptr<SessionCore> EngineCore::open(const SessionOptions& options) {
   return std::make_unique<SessionCore>(std::move(parts));
 }
 
+/// That passes are timed with.
+int EngineCore::most_rows() const {
+  constexpr int kRowsPerSession = 4;  // of a fork with its source
+  constexpr int kMostRows = 64;       // beyond, every row costs the same
+  return std::min({kMostRows, kRowsPerSession * options_.max_sessions, options_.session_slots});
+}
+
 /// Makes the copies for the adapter's rows, if there are none yet; the first of all measures when to use
 /// them.
 void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
   const bool has_many_rows =
       options_.wide == Wide::kAlways || (options_.wide == Wide::kByCost && options_.max_sessions > 1);
   if (!has_many_rows || !network_->widen(adapter) || wide_rows_) return;
-  wide_rows_ = find_wide_rows(*network_, adapter);
+  wide_rows_ = find_wide_rows(*network_, adapter, most_rows());
   network_->set_wide_rows(*wide_rows_);
 }
 
 /// Measures them with the first session that asks. Where the cache has no room to, nothing is known.
 void EngineCore::know_costs(const std::shared_ptr<const Adapter>& adapter) {
   if (costs_) return;
-  constexpr int kRowsPerSession = 4;  // of a fork with its source
-  constexpr int kMostRows = 64;       // beyond, every row costs the same
-  const int most_rows =
-      std::min({kMostRows, kRowsPerSession * options_.max_sessions, options_.session_slots});
-  auto points = measure_pass_costs(*network_, adapter, most_rows);
+  auto points = measure_pass_costs(*network_, adapter, most_rows());
   if (!points.empty()) set_costs(std::move(points));
 }
 

@@ -53,6 +53,7 @@ class EngineCore {
   CacheSpan reserve(std::span<const TargetParts> targets);
   void widen(const std::shared_ptr<const Adapter>& adapter);
   void know_costs(const std::shared_ptr<const Adapter>& adapter);
+  int most_rows() const;
   void set_costs(std::vector<PassCost> points);
 
   std::shared_ptr<const Model> model_;

@@ -107,10 +107,10 @@ std::vector<PassCost> measure_pass_costs(Network& network, std::shared_ptr<const
   return points;
 }
 
-int find_wide_rows(Network& network, std::shared_ptr<const Adapter> adapter) {
+int find_wide_rows(Network& network, std::shared_ptr<const Adapter> adapter, int most_rows) {
   constexpr int kMany = 32;  // beyond, every row costs the same
   constexpr int kFew = 2;    // one row is bound by reading weights, and those are more to read
-  Timer timer(network, std::move(adapter), kMany);
+  Timer timer(network, std::move(adapter), std::clamp(most_rows, kFew, kMany));
   int least = 0;
   for (int n_rows = timer.most_rows(); n_rows >= kFew; n_rows /= 2) {
     network.set_wide_rows(0);

@@ -68,7 +68,8 @@ bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
   graph_.clear();  // it keeps its adapters
   // Nobody else has it any more: its rows will not come again.
   std::erase_if(wide_.copies, [](const auto& entry) { return entry.first && entry.first.use_count() == 1; });
-  return (wide_.copies[adapter] = model_->make_wide_copies(adapter.get())) != nullptr;
+  const auto share = [this](int n, const std::function<void(int)>& work) { share_out(n, work); };
+  return (wide_.copies[adapter] = model_->make_wide_copies(adapter.get(), share)) != nullptr;
 }
 
 void GgmlNetwork::set_wide_rows(int least) {
@@ -85,6 +86,7 @@ Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
     cache_.prepare(order_[i]->span, graph_.shape().sessions[i].n_keys);
   set_rows();
   set_masks();
+  graph_.start();
   if (ggml_backend_graph_compute(backend_.get(), graph_.graph()) != GGML_STATUS_SUCCESS) {
     throw Error(ErrorCode::kInternal, "the device could not compute the pass");
   }

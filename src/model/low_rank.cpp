@@ -2,6 +2,7 @@
 
 #include "model/lora_file.h"
 #include "model/weights.h"
+#include "numeric/row_loops.h"
 
 namespace tandem {
 
@@ -29,10 +30,8 @@ LowRank::LowRank(const LoraPair& pair)
 void LowRank::add_to(int first_row, std::span<float> rows) const {
   const float* b = b_.data() + static_cast<std::size_t>(first_row) * rank_;
   for (std::size_t begin = 0; begin < rows.size(); begin += n_in_, b += rank_) {
-    for (std::size_t r = 0; r < rank_; ++r) {
-      const float* a = a_.data() + r * n_in_;
-      for (std::size_t i = 0; i < n_in_; ++i) rows[begin + i] += b[r] * a[i];
-    }
+    add_weighted(a_.data(), b, static_cast<std::int64_t>(rank_), rows.data() + begin,
+                 static_cast<std::int64_t>(n_in_));
   }
 }
 

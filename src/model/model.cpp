@@ -106,7 +106,8 @@ std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) cons
                        path);
 }
 
-std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter) const {
+std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter,
+                                                          const WideMatrix::ShareOut& share_out) const {
   const bool is_cpu = ggml_backend_dev_type(impl_->head_source.device) == GGML_BACKEND_DEVICE_TYPE_CPU;
   if (!is_cpu || !has_block_products()) return nullptr;
   auto copies = std::make_unique<const WideCopies>(
@@ -114,7 +115,8 @@ std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter
                  .matrices = impl_->matrices,
                  .head_name = impl_->head_source.name,
                  .head = adapter == nullptr ? *impl_->head : *adapter->head(),
-                 .adapter = adapter});
+                 .adapter = adapter,
+                 .share_out = share_out});
   return copies->empty() ? nullptr : std::move(copies);
 }
 

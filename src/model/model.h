@@ -14,6 +14,7 @@
 #include "model/model_options.h"
 #include "model/network.h"
 #include "model/stream_metadata.h"
+#include "model/wide_matrix.h"
 #include "text/vocabulary.h"
 
 namespace tandem {
@@ -45,8 +46,9 @@ class Model : public std::enable_shared_from_this<Model> {
   std::shared_ptr<const Adapter> load_adapter(const std::string& path) const;
 
   /// For a CPU with wide products (wide_matrix.h), else nothing, as for a model without quantised matrices.
-  /// `adapter` is one of this model's, or null.
-  std::unique_ptr<const WideCopies> make_wide_copies(const Adapter* adapter) const;
+  /// `adapter` is one of this model's, or null; the work is shared out as in Network::share_out.
+  std::unique_ptr<const WideCopies> make_wide_copies(const Adapter* adapter,
+                                                     const WideMatrix::ShareOut& share_out) const;
 
   /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
   std::unique_ptr<Network> make_network(const NetworkOptions& options) const;

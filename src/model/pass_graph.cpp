@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "model/config.h"
-#include "model/wide_product.h"
 #include "model/wide_rows.h"
 #include "tandem/error.h"
 
@@ -47,6 +46,7 @@ void PassGraph::begin(PassShape& shape) {
   wide_copies_ = copies_for(shape_, wide_);
   last_norm_ = {};
   last_blocks_ = {};
+  wide_products_.begin();
   wide_attention_.begin(shape_.sessions);
   make_context();
   make_inputs();
@@ -181,7 +181,7 @@ const WideMatrix* PassGraph::wide_copy(const ggml_tensor* matrix, const ggml_ten
 
 ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
   const WideMatrix* copy = wide_copy(matrix, x);
-  return copy == nullptr ? nullptr : tandem::wide_product(context_.get(), *copy, in_blocks(x));
+  return copy == nullptr ? nullptr : wide_products_.multiply(context_.get(), *copy, in_blocks(x));
 }
 
 /// Once for products in a row with the same x. Where x is a norm that was not looked at otherwise, it is made

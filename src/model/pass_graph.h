@@ -13,6 +13,7 @@
 #include "model/pass_shape.h"
 #include "model/wide_attention.h"
 #include "model/wide_copies.h"
+#include "model/wide_product.h"
 #include "numeric/vector_loops.h"
 
 namespace tandem {
@@ -37,6 +38,8 @@ class PassGraph {
   void begin(PassShape& shape);
   /// Back to no rows: no adapter and no copy is held any more.
   void clear();
+  /// Before each time that the graph is computed.
+  void start() { wide_products_.give_out_anew(); }
 
   // For families, while building.
   ggml_context* context() const { return context_.get(); }
@@ -89,6 +92,7 @@ class PassGraph {
   const Cache& cache_;
   Attention attention_;
   const WideChoice& wide_;
+  WideProducts wide_products_;
   WideAttention wide_attention_;
   std::vector<std::byte> memory_;  // of the nodes' descriptions
 

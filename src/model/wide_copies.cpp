@@ -19,16 +19,17 @@ bool suits(const StoredTensor& stored) {
 }
 
 /// Of the rows `ids` of a matrix, or of all.
-WideMatrix copy(const StoredTensor& stored, const Adapter* adapter, const std::vector<TokenId>& ids = {}) {
+WideMatrix copy(const WideSource& source, const StoredTensor& stored, const std::vector<TokenId>& ids = {}) {
   const RowTable rows(stored);
-  const LoraPair* pair = adapter == nullptr ? nullptr : adapter->find_pair(stored.name);
+  const LoraPair* pair = source.adapter == nullptr ? nullptr : source.adapter->find_pair(stored.name);
   const std::optional<LowRank> change = pair == nullptr ? std::nullopt : std::optional<LowRank>(*pair);
   const int n_out = ids.empty() ? rows.n_rows() : static_cast<int>(ids.size());
-  return {rows.width(), n_out, [&](int i, std::span<float> row) {
-            const int at = ids.empty() ? i : to_int(ids[static_cast<std::size_t>(i)]);
-            rows.read(at, row);
-            if (change) change->add_to(at, row);
-          }};
+  const auto read_row = [&](int i, std::span<float> row) {
+    const int at = ids.empty() ? i : to_int(ids[static_cast<std::size_t>(i)]);
+    rows.read(at, row);
+    if (change) change->add_to(at, row);
+  };
+  return {rows.width(), n_out, read_row, source.share_out};
 }
 
 }  // namespace
@@ -36,10 +37,10 @@ WideMatrix copy(const StoredTensor& stored, const Adapter* adapter, const std::v
 WideCopies::WideCopies(const WideSource& source) {
   for (const auto& [name, matrix] : source.matrices) {
     const StoredTensor& stored = *source.file.find_tensor(name);
-    if (suits(stored)) copies_.emplace(matrix, copy(stored, source.adapter));
+    if (suits(stored)) copies_.emplace(matrix, copy(source, stored));
   }
   const StoredTensor& head = *source.file.find_tensor(source.head_name);
-  if (suits(head)) copies_.emplace(source.head.matrix, copy(head, source.adapter, source.head.ids));
+  if (suits(head)) copies_.emplace(source.head.matrix, copy(source, head, source.head.ids));
 }
 
 const WideMatrix* WideCopies::find(const ggml_tensor* matrix) const {

@@ -24,6 +24,7 @@ struct WideSource {
   const std::string& head_name;
   const Head& head;        // that the rows have
   const Adapter* adapter;  // null: the model as it is
+  const WideMatrix::ShareOut& share_out;
 };
 
 class WideCopies {

@@ -18,11 +18,13 @@ namespace tandem {
 
 class WideMatrix {
  public:
-  /// Writes row i of a matrix, the weights of one output.
+  /// Writes row i of a matrix, the weights of one output. Called from several threads at a time.
   using ReadRow = std::function<void(int i, std::span<float> row)>;
+  /// Calls work(0) to work(n - 1), each once, on whatever threads there are (Network::share_out).
+  using ShareOut = std::function<void(int n, const std::function<void(int)>& work)>;
   /// n_in is a multiple of kBlockInputs. Weights of q8_0 stay what they are, others are rounded to eight bits
   /// a block. Cost: every weight is read, rounded and stored.
-  WideMatrix(int n_in, int n_out, const ReadRow& read_row);
+  WideMatrix(int n_in, int n_out, const ReadRow& read_row, const ShareOut& share_out);
 
   int n_in() const { return n_in_; }
   int n_out() const { return n_out_; }
@@ -34,6 +36,8 @@ class WideMatrix {
   }
 
  private:
+  void fill_panel(int i, const ReadRow& read_row);
+
   int n_in_;
   int n_out_;
   std::vector<WeightBlock> blocks_;

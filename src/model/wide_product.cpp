@@ -66,21 +66,39 @@ void multiply_panel(const WideMatrix& matrix, int panel, const ggml_tensor* x, g
   }
 }
 
-void run_product(ggml_tensor* y, int thread, int n_threads, void* data) {
-  const auto& matrix = *static_cast<const WideMatrix*>(data);
-  const int end = matrix.n_panels() * (thread + 1) / n_threads;
-  for (int panel = matrix.n_panels() * thread / n_threads; panel < end; ++panel)
-    multiply_panel(matrix, panel, y->src[0], y);
+/// Some panels at a time: a thread that was held up leaves the others little to wait for.
+void run_product(ggml_tensor* y, int, int n_threads, void* data) {
+  constexpr int kTurns = 8;  // of each thread
+  auto& node = *static_cast<WideProducts::Node*>(data);
+  const WideMatrix& matrix = *node.matrix;
+  const int n_panels = matrix.n_panels();
+  const int n_at_a_time = std::max(1, n_panels / (kTurns * n_threads));
+  for (;;) {
+    const int begin = node.next_panel.fetch_add(n_at_a_time, std::memory_order_relaxed);
+    if (begin >= n_panels) return;
+    for (int panel = begin; panel < std::min(begin + n_at_a_time, n_panels); ++panel)
+      multiply_panel(matrix, panel, y->src[0], y);
+  }
 }
 
 }  // namespace
 
-ggml_tensor* wide_product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
+void WideProducts::give_out_anew() {
+  for (std::size_t i = 0; i < n_used_; ++i) nodes_[i].next_panel.store(0, std::memory_order_relaxed);
+}
+
+WideProducts::Node& WideProducts::next_node(const WideMatrix& matrix) {
+  if (n_used_ == nodes_.size()) nodes_.emplace_back();
+  Node& node = nodes_[n_used_++];
+  node.matrix = &matrix;
+  return node;
+}
+
+ggml_tensor* WideProducts::multiply(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
   const std::size_t row_bytes = sizeof(InputBlock) * static_cast<std::size_t>(matrix.n_blocks());
   TANDEM_CHECK(x->type == GGML_TYPE_I8 && x->nb[1] == row_bytes);
-  // ggml hands back what it was given, and knows no constants.
   return ggml_custom_4d(context, GGML_TYPE_F32, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product,
-                        GGML_N_TASKS_MAX, const_cast<WideMatrix*>(&matrix));
+                        GGML_N_TASKS_MAX, &next_node(matrix));
 }
 
 }  // namespace tandem

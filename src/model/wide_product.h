@@ -1,6 +1,10 @@
-// Products with wide matrices as nodes of a pass' graph: outputs are shared out over ggml's threads. The same
-// arithmetic for any number of threads and of rows.
+// Products with wide matrices as nodes of a pass' graph: whichever of ggml's threads is free takes the next
+// outputs. The same arithmetic for any number of threads and of rows.
 #pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
 
 struct ggml_context;
 struct ggml_tensor;
@@ -9,8 +13,29 @@ namespace tandem {
 
 class WideMatrix;
 
-/// matrix x. x i8, ne = [bytes of n_in numbers in blocks, n_rows] (wide_rows.h). Returns f32,
-/// ne = [n_out, n_rows]. The matrix must outlive the graph.
-ggml_tensor* wide_product(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
+/// Of one network, whose passes come one after the other.
+class WideProducts {
+ public:
+  /// The nodes that follow are another graph's.
+  void begin() { n_used_ = 0; }
+
+  /// Before each time that the graph is computed.
+  void give_out_anew();
+
+  /// matrix x. x i8, ne = [bytes of n_in numbers in blocks, n_rows] (wide_rows.h). Returns f32,
+  /// ne = [n_out, n_rows]. The matrix must outlive the graph.
+  ggml_tensor* multiply(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x);
+
+  struct Node {
+    const WideMatrix* matrix;
+    std::atomic<int> next_panel;
+  };
+
+ private:
+  Node& next_node(const WideMatrix& matrix);
+
+  std::deque<Node> nodes_;  // kept for their memory
+  std::size_t n_used_ = 0;  // by the graph under way
+};
 
 }  // namespace tandem

@@ -84,7 +84,8 @@ constexpr BlockKernel kKernel{
 namespace avx2 {
 
 constexpr int kLanes = 8;
-constexpr int kHalf = 2;  // registers of outputs at a time
+constexpr int kHalf = 2;                                   // registers of outputs at a time
+constexpr int kHalves = kPanelOutputs / (kLanes * kHalf);  // of a panel
 constexpr int kFours = kBlockInputs / 4;
 
 #define TANDEM_AVX2 __attribute__((target("avx2,fma")))
@@ -115,72 +116,84 @@ TANDEM_AVX2 inline void add_in_place(__m256i x, __m256i& sum) {
   __asm__("" : "+x"(sum));
 }
 
-/// Of kHalf registers of outputs. Integers stay in registers, 8 of them; sums of floats may not, which are
-/// touched once in a block. A block's inputs are widened while the one before is multiplied: parts of what
-/// was just stored are slow to load.
+/// Some rows' inputs of a block.
+struct Inputs {
+  const InputBlock* block;  // of the first row
+  int n_blocks;             // from one row to the next
+  const Pairs* pairs;       // of each row, the same inputs
+
+  const InputBlock& of_row(int row) const { return block[std::ptrdiff_t{row} * n_blocks]; }
+};
+
 template <int kRows>
-TANDEM_AVX2 inline void multiply_half(const BlockTile& tile, int first_output) {
-  __m256 sums[kRows][kHalf];
-  for (auto& row : sums)
-    for (__m256& sum : row) sum = _mm256_setzero_ps();
-  const __m256i low_bytes = _mm256_set1_epi16(0xff);
-  const WeightBlock* weights = tile.weights;
-  const InputBlock* inputs = tile.inputs;
-  Pairs buffers[2][kRows];
-  widen_block<kRows>(tile, 0, buffers[0]);
-  for (int block = 0; block < tile.n_blocks; ++block, ++weights, ++inputs) {
-    const Pairs* pairs = buffers[block % 2];
-    if (block + 1 < tile.n_blocks) widen_block<kRows>(tile, block + 1, buffers[(block + 1) % 2]);
-    __m256i products[kRows][kHalf];
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row) {
-#pragma GCC unroll 2
-      for (int i = 0; i < kHalf; ++i)
-        products[row][i] = _mm256_set1_epi32(inputs[std::ptrdiff_t{row} * tile.n_blocks].offset);
-    }
-#pragma GCC unroll 8
-    for (int four = 0; four < kFours; ++four) {
-      const std::uint8_t* of_four =
-          weights->values[static_cast<std::size_t>(four)][static_cast<std::size_t>(first_output)].data();
-      __m256i even[kHalf], odd[kHalf];
-#pragma GCC unroll 2
-      for (int i = 0; i < kHalf; ++i) {
-        const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(of_four) + i);
-        even[i] = _mm256_and_si256(bytes, low_bytes);
-        odd[i] = _mm256_srli_epi16(bytes, 8);
-      }
-#pragma GCC unroll 4
-      for (int row = 0; row < kRows; ++row) {
-        const __m256i x_even = _mm256_set1_epi32(pairs[row].even[four]);
-        const __m256i x_odd = _mm256_set1_epi32(pairs[row].odd[four]);
-#pragma GCC unroll 2
-        for (int i = 0; i < kHalf; ++i) {
-          add_in_place(_mm256_madd_epi16(even[i], x_even), products[row][i]);
-          add_in_place(_mm256_madd_epi16(odd[i], x_odd), products[row][i]);
-        }
-      }
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < kHalf; ++i) {
-      const __m256 scales = _mm256_load_ps(weights->scales.data() + first_output + kLanes * i);
-#pragma GCC unroll 4
-      for (int row = 0; row < kRows; ++row) {
-        const __m256 scale = _mm256_set1_ps(inputs[std::ptrdiff_t{row} * tile.n_blocks].scale);
-        const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(products[row][i]), scales);
-        sums[row][i] = _mm256_fmadd_ps(scaled, scale, sums[row][i]);
-      }
-    }
-  }
+using Sums = __m256[kRows][kHalf];
+
+/// One block's products with kHalf registers of outputs, summed in as many registers for each row.
+/// Not inline, as the compiler then finds no registers for it.
+///   values, scales  of the first of those outputs
+template <int kRows>
+TANDEM_AVX2 [[gnu::noinline]] void add_products(const std::uint8_t* values, const float* scales,
+                                                const Inputs& inputs, Sums<kRows>& sums) {
+  __m256i products[kRows][kHalf];
 #pragma GCC unroll 4
   for (int row = 0; row < kRows; ++row)
 #pragma GCC unroll 2
-    for (int i = 0; i < kHalf; ++i)
-      _mm256_storeu_ps(tile.out + tile.out_row * row + first_output + kLanes * i, sums[row][i]);
+    for (int i = 0; i < kHalf; ++i) products[row][i] = _mm256_set1_epi32(inputs.of_row(row).offset);
+#pragma GCC unroll 8
+  for (int four = 0; four < kFours; ++four, values += 4 * kPanelOutputs) {
+    __m256i even[kHalf], odd[kHalf];
+#pragma GCC unroll 2
+    for (int i = 0; i < kHalf; ++i) {
+      const __m256i bytes = _mm256_load_si256(reinterpret_cast<const __m256i*>(values) + i);
+      even[i] = _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+      odd[i] = _mm256_srli_epi16(bytes, 8);
+    }
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const __m256i x_even = _mm256_set1_epi32(inputs.pairs[row].even[four]);
+      const __m256i x_odd = _mm256_set1_epi32(inputs.pairs[row].odd[four]);
+#pragma GCC unroll 2
+      for (int i = 0; i < kHalf; ++i) {
+        add_in_place(_mm256_madd_epi16(even[i], x_even), products[row][i]);
+        add_in_place(_mm256_madd_epi16(odd[i], x_odd), products[row][i]);
+      }
+    }
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < kHalf; ++i) {
+    const __m256 of_outputs = _mm256_load_ps(scales + kLanes * i);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(products[row][i]), of_outputs);
+      sums[row][i] = _mm256_fmadd_ps(scaled, _mm256_set1_ps(inputs.of_row(row).scale), sums[row][i]);
+    }
+  }
 }
 
+/// Integers stay in registers, 8 of them; sums of floats do not, which are touched once in a block. A block's
+/// inputs are widened while the one before is multiplied: parts of what was just stored are slow to load.
 template <int kRows>
 TANDEM_AVX2 void multiply_rows(const BlockTile& tile) {
-  for (int first = 0; first < kPanelOutputs; first += kLanes * kHalf) multiply_half<kRows>(tile, first);
+  Sums<kRows> sums[kHalves];
+  for (auto& half : sums)
+    for (auto& row : half)
+      for (__m256& sum : row) sum = _mm256_setzero_ps();
+  Pairs buffers[2][kRows];
+  widen_block<kRows>(tile, 0, buffers[0]);
+  for (int block = 0; block < tile.n_blocks; ++block) {
+    if (block + 1 < tile.n_blocks) widen_block<kRows>(tile, block + 1, buffers[(block + 1) % 2]);
+    const Inputs inputs{.block = tile.inputs + block, .n_blocks = tile.n_blocks, .pairs = buffers[block % 2]};
+    const WeightBlock& weights = tile.weights[block];
+#pragma GCC unroll 1
+    for (int half = 0; half < kHalves; ++half) {
+      const auto first = static_cast<std::size_t>(kLanes * kHalf * half);
+      add_products<kRows>(weights.values[0][first].data(), weights.scales.data() + first, inputs, sums[half]);
+    }
+  }
+  for (int half = 0; half < kHalves; ++half)
+    for (int row = 0; row < kRows; ++row)
+      for (int i = 0; i < kHalf; ++i)
+        _mm256_storeu_ps(tile.out + tile.out_row * row + kLanes * (kHalf * half + i), sums[half][row][i]);
 }
 
 bool is_here() {

@@ -60,6 +60,21 @@ TANDEM_CLONES void add_exponentials(std::span<const float> x, std::span<const st
   }
 }
 
+TANDEM_CLONES void add_weighted(const float* rows, const float* weights, std::int64_t n_rows, float* y,
+                                std::int64_t n) {
+  constexpr std::int64_t kGroup = 4;  // rows for one reading of y
+  std::int64_t row = 0;
+  for (; row + kGroup <= n_rows; row += kGroup, rows += kGroup * n, weights += kGroup) {
+    const float *first = rows, *second = first + n, *third = second + n, *fourth = third + n;
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i)
+      y[i] += weights[0] * first[i] + weights[1] * second[i] + weights[2] * third[i] + weights[3] * fourth[i];
+  }
+  for (; row < n_rows; ++row, rows += n, ++weights)
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) y[i] += weights[0] * rows[i];
+}
+
 TANDEM_CLONES void normalise_row(const float* x, const float* gain, float epsilon, float* out,
                                  std::int64_t n) {
   const float factor = norm_factor(x, epsilon, n);

@@ -21,6 +21,10 @@ float greatest(std::span<const float> x, std::span<const std::uint8_t> classes);
 void add_exponentials(std::span<const float> x, std::span<const std::uint8_t> classes, float shift,
                       ClassSums& sums);
 
+/// y += the sum of rows, each times its weight.
+///   rows  [n_rows, n]   weights  [n_rows]   y  [n]
+void add_weighted(const float* rows, const float* weights, std::int64_t n_rows, float* y, std::int64_t n);
+
 /// out = x / rms(x) * gain, where rms(x)^2 is the mean of the squares plus epsilon.
 ///   x, gain, out  [n]; out may be x
 void normalise_row(const float* x, const float* gain, float epsilon, float* out, std::int64_t n);

@@ -88,7 +88,7 @@ TEST(WideRows, BeginWhereTheyAreFaster) {
   for (const int from : {2, 4, 8, 16, 32}) {
     NotingNetwork network(64, 64);
     network.wide_pays_from = from;
-    EXPECT_EQ(find_wide_rows(network, nullptr), from);
+    EXPECT_EQ(find_wide_rows(network, nullptr, 64), from);
     EXPECT_EQ(network.wide_rows(), 0) << "the caller sets them";
     EXPECT_EQ(network.n_free(), 64);
   }
@@ -97,9 +97,9 @@ TEST(WideRows, BeginWhereTheyAreFaster) {
 TEST(WideRows, AreNoneWhereTheyNeverAre) {
   NotingNetwork network(64, 64);
   network.wide_pays_from = 1000;
-  EXPECT_EQ(find_wide_rows(network, nullptr), 0);
+  EXPECT_EQ(find_wide_rows(network, nullptr, 64), 0);
   NotingNetwork full(3, 64);
-  EXPECT_EQ(find_wide_rows(full, nullptr), 0);
+  EXPECT_EQ(find_wide_rows(full, nullptr, 64), 0);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <ggml.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -56,9 +57,13 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   int n_out() const { return GetParam().n_out; }
 
   WideMatrix matrix() const {
-    return {n_in(), n_out(), [&](int i, std::span<float> row) {
-              std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
-            }};
+    const auto read_row = [&](int i, std::span<float> row) {
+      std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
+    };
+    const auto share_out = [](int n, const std::function<void(int)>& work) {
+      for (int i = n - 1; i >= 0; --i) work(i);  // in whatever order
+    };
+    return {n_in(), n_out(), read_row, share_out};
   }
 
   /// Of the first rows of inputs; `product` adds its nodes to a graph.
@@ -76,8 +81,9 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   }
 
   std::vector<float> multiply(const WideMatrix& matrix, int n_rows, int n_threads) {
+    WideProducts products;
     return compute(n_rows, n_threads, [&](ggml_context* context, ggml_tensor* x) {
-      return wide_product(context, matrix, wide_blocks(context, x));
+      return products.multiply(context, matrix, wide_blocks(context, x));
     });
   }
 
@@ -201,6 +207,17 @@ TEST_F(WideModel, ComputesWithTheSameWeights) {
   expect_close(got, blocks, kClose, "wide");
   const auto exact = Model::load(folder_.file("exact.gguf"))->make_network({.n_slots = 64});
   expect_close(got, evaluate(*exact, nullptr, tokens_), kClose, "against the same weights in f32");
+}
+
+TEST_F(WideModel, APassOfTheSameShapeIsComputedAnew) {
+  const auto wide = network();
+  ASSERT_TRUE(wide->widen(nullptr));
+  wide->set_wide_rows(1);
+  const std::vector<float> expected = evaluate(*wide, nullptr, tokens_);
+  std::vector<int> others = tokens_;
+  std::reverse(others.begin(), others.end());
+  EXPECT_NE(evaluate(*wide, nullptr, others), expected);
+  EXPECT_EQ(evaluate(*wide, nullptr, tokens_), expected);
 }
 
 TEST_F(WideModel, FewRowsAreMultipliedWithTheBlocks) {

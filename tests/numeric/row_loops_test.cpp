@@ -70,6 +70,21 @@ TEST_P(RowLoops, ANormalisedRowHasItsGainsSize) {
   }
 }
 
+TEST_P(RowLoops, WeightedRowsAddUp) {
+  const std::size_t n = GetParam();
+  for (std::size_t n_rows = 0; n_rows <= 9; ++n_rows) {
+    const std::vector<float> rows = random_row(n_rows * n).x, weights = random_row(n_rows).x;
+    std::vector<float> sums = random_row(n).x;
+    std::vector<double> expected(sums.begin(), sums.end());
+    for (std::size_t row = 0; row < n_rows; ++row)
+      for (std::size_t i = 0; i < n; ++i)
+        expected[i] += static_cast<double>(weights[row]) * static_cast<double>(rows[row * n + i]);
+    add_weighted(rows.data(), weights.data(), static_cast<std::int64_t>(n_rows), sums.data(),
+                 static_cast<std::int64_t>(n));
+    for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(sums[i], expected[i], 1e-3) << n_rows << " rows, " << i;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lengths, RowLoops,
                          ::testing::Values(0U, 1U, 7U, 15U, 16U, 17U, 63U, 511U, 512U, 513U, 3000U),
                          [](const auto& test) { return std::to_string(test.param); });
