@@ -52,6 +52,14 @@ class Rows(unittest.TestCase):
         self.assertEqual([(r["to"], r["k"]) for r in got], [("de", "7"), ("fr", "1"), ("fr", "inf")])
 
 
+class Machine(unittest.TestCase):
+    def test_says_the_widest_of_the_instructions_that_kernels_are_chosen_by(self):
+        lscpu = "Architecture: x86_64\nModel name:  AMD EPYC\nFlags:  fpu fma avx2 avx512f avx512_vnni\n"
+        self.assertEqual(results.processor(lscpu), "AMD EPYC with AVX-512 VNNI")
+        self.assertEqual(results.processor(lscpu.replace("avx512_vnni", "")), "AMD EPYC with AVX2")
+        self.assertEqual(results.processor("Model name: Abacus\n"), "Abacus")
+
+
 class Shortfalls(unittest.TestCase):
     def test_exactly_the_least_is_enough_and_a_little_less_is_not(self):
         self.assertEqual(results.shortfalls([row(bleu="25.000")]), [])
