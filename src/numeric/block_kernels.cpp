@@ -132,7 +132,7 @@ using Sums = __m256[kRows][kHalf];
 /// Not inline, as the compiler then finds no registers for it.
 ///   values, scales  of the first of those outputs
 template <int kRows>
-TANDEM_AVX2 [[gnu::noinline]] void add_products(const std::uint8_t* values, const float* scales,
+[[gnu::noinline]] TANDEM_AVX2 void add_products(const std::uint8_t* values, const float* scales,
                                                 const Inputs& inputs, Sums<kRows>& sums) {
   __m256i products[kRows][kHalf];
 #pragma GCC unroll 4
@@ -186,7 +186,7 @@ TANDEM_AVX2 void multiply_rows(const BlockTile& tile) {
     const WeightBlock& weights = tile.weights[block];
 #pragma GCC unroll 1
     for (int half = 0; half < kHalves; ++half) {
-      const auto first = static_cast<std::size_t>(kLanes * kHalf * half);
+      const std::size_t first = std::size_t{kLanes * kHalf} * static_cast<std::size_t>(half);
       add_products<kRows>(weights.values[0][first].data(), weights.scales.data() + first, inputs, sums[half]);
     }
   }
