@@ -78,8 +78,7 @@ constexpr BlockKernel kKernel{
 
 }  // namespace vnni
 
-// ---- AVX2: two products of 16 bits and their sum
-// -----------------------------------------------------------
+// ---- AVX2: two products of 16 bits and their sum are one instruction --------------------------------------
 
 namespace avx2 {
 

@@ -23,6 +23,7 @@
 #include "model/wide_matrix.h"
 #include "model/wide_product.h"
 #include "model/wide_rows.h"
+#include "support/random_values.h"
 
 namespace tandem {
 namespace {
@@ -30,20 +31,13 @@ namespace {
 using testing::distance;
 using testing::expect_close;
 using testing::mean_distance;
+using testing::random_values;
 using testing::TemporaryFolder;
 using testing::TestSession;
 
 #define NEEDS_WIDE_PRODUCTS() \
   if (!has_block_products())  \
   GTEST_SKIP() << "this CPU has no products of eight bits, so no model makes copies"
-
-std::vector<float> random_values(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> value;
-  std::vector<float> values(n);
-  for (float& v : values) v = value(random);
-  return values;
-}
 
 // ---- products ---------------------------------------------------------------------------------------------
 

@@ -7,24 +7,18 @@
 
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "numeric/block_kernels.h"
+#include "support/random_values.h"
 
 namespace tandem {
 namespace {
 
+using testing::random_values;
+
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<float> random_values(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> value;
-  std::vector<float> values(n);
-  for (float& v : values) v = value(random);
-  return values;
-}
 
 std::vector<InputBlock> rounded(const std::vector<float>& x) {
   std::vector<InputBlock> blocks(x.size() / kBlockInputs);
