@@ -18,6 +18,15 @@ bool suits(const StoredTensor& stored) {
   return ggml_is_quantized(static_cast<ggml_type>(stored.type)) && stored.shape[0] % kBlockInputs == 0;
 }
 
+/// At least as many as the file has for a weight, scales and all: rounding adds a little to the file's own
+/// rounding then.
+WeightBits bits_for(const StoredTensor& stored) {
+  const auto type = static_cast<ggml_type>(stored.type);
+  const std::size_t file_bits = 8 * ggml_type_size(type);  // of a block
+  const std::size_t six_bits = 6 * static_cast<std::size_t>(ggml_blck_size(type));
+  return file_bits <= six_bits ? fastest_bits() : WeightBits::kEight;
+}
+
 /// Of the rows `ids` of a matrix, or of all.
 WideMatrix copy(const WideSource& source, const StoredTensor& stored, const std::vector<TokenId>& ids = {}) {
   const RowTable rows(stored);
@@ -29,7 +38,7 @@ WideMatrix copy(const WideSource& source, const StoredTensor& stored, const std:
     rows.read(at, row);
     if (change) change->add_to(at, row);
   };
-  return {rows.width(), n_out, read_row, source.share_out};
+  return {rows.width(), n_out, bits_for(stored), read_row, source.share_out};
 }
 
 }  // namespace

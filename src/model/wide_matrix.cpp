@@ -4,9 +4,11 @@
 
 namespace tandem {
 
-WideMatrix::WideMatrix(int n_in, int n_out, const ReadRow& read_row, const ShareOut& share_out)
+WideMatrix::WideMatrix(int n_in, int n_out, WeightBits bits, const ReadRow& read_row,
+                       const ShareOut& share_out)
     : n_in_(n_in),
       n_out_(n_out),
+      bits_(bits),
       blocks_(static_cast<std::size_t>(n_blocks()) * static_cast<std::size_t>(n_panels())) {
   share_out(n_panels(), [&](int i) { fill_panel(i, read_row); });
 }
@@ -16,7 +18,7 @@ void WideMatrix::fill_panel(int i, const ReadRow& read_row) {
   std::vector<float> rows(width * kPanelOutputs);  // those past the last output stay 0
   for (int row = 0; row < std::min(kPanelOutputs, n_out_ - kPanelOutputs * i); ++row)
     read_row(kPanelOutputs * i + row, std::span(rows).subspan(width * static_cast<std::size_t>(row), width));
-  round_panel(rows.data(),
+  round_panel(rows.data(), bits_,
               blocks_.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(n_blocks()), n_in_);
 }
 

@@ -1,10 +1,9 @@
-// A matrix kept a second time for passes of many rows: in blocks of eight bits, as wide as the CPU's
-// products.
+// A matrix kept a second time for passes of many rows: in blocks of integers, as wide as the CPU's products.
 //
 // Few rows are bound by reading weights, so the file's own blocks are best; many rows are bound by
 // arithmetic, and there blocks that all have one form, inputs of many outputs side by side, take a fraction
 // of the time that kernels take which unpack blocks again for each group of rows. Such a copy takes nine bits
-// a weight.
+// a weight, whether its integers have six or eight.
 #pragma once
 
 #include <cstddef>
@@ -22,10 +21,12 @@ class WideMatrix {
   using ReadRow = std::function<void(int i, std::span<float> row)>;
   /// Calls work(0) to work(n - 1), each once, on whatever threads there are (Network::share_out).
   using ShareOut = std::function<void(int n, const std::function<void(int)>& work)>;
-  /// n_in is a multiple of kBlockInputs. Weights of q8_0 stay what they are, others are rounded to eight bits
-  /// a block. Cost: every weight is read, rounded and stored.
-  WideMatrix(int n_in, int n_out, const ReadRow& read_row, const ShareOut& share_out);
+  /// n_in is a multiple of kBlockInputs. Weights of q8_0 stay what they are in eight bits, those of
+  /// q4_0 and q5_0 in six or eight, others are rounded.
+  /// Cost: every weight is read, rounded and stored.
+  WideMatrix(int n_in, int n_out, WeightBits bits, const ReadRow& read_row, const ShareOut& share_out);
 
+  WeightBits bits() const { return bits_; }
   int n_in() const { return n_in_; }
   int n_out() const { return n_out_; }
   int n_blocks() const { return n_in_ / kBlockInputs; }  // of each output
@@ -40,6 +41,7 @@ class WideMatrix {
 
   int n_in_;
   int n_out_;
+  WeightBits bits_;
   std::vector<WeightBlock> blocks_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "model/wide_matrix.h"
 #include "tandem/error.h"
@@ -36,38 +37,48 @@ void multiply_last(const BlockTile& tile, int n_outputs) {
   }
 }
 
-constexpr int kTilesToFetch = 8;  // fewer are too short a time
-
-/// Weights come from afar while others are at work. Tells the CPU which of a panel it will need, in as many
-/// parts as there are tiles before it.
-void fetch_part(const WideMatrix& matrix, int panel, int part, int n_parts) {
-  constexpr std::size_t kLine = 64;
-  const auto* begin = reinterpret_cast<const std::byte*>(matrix.panel(panel));
-  const std::size_t n_lines = sizeof(WeightBlock) / kLine * static_cast<std::size_t>(matrix.n_blocks());
-  const std::size_t first = n_lines * static_cast<std::size_t>(part) / static_cast<std::size_t>(n_parts);
-  const std::size_t end = n_lines * static_cast<std::size_t>(part + 1) / static_cast<std::size_t>(n_parts);
-  for (std::size_t line = first; line < end; ++line) __builtin_prefetch(begin + kLine * line, 0, 2);
+std::span<const std::byte> memory_of(const WideMatrix& matrix, int panel) {
+  return std::as_bytes(std::span(matrix.panel(panel), static_cast<std::size_t>(matrix.n_blocks())));
 }
 
-void multiply_panel(const WideMatrix& matrix, int panel, const ggml_tensor* x, ggml_tensor* y) {
+std::span<const std::byte> part_of(std::span<const std::byte> memory, int part, int n_parts) {
+  const auto at = [&](int i) {
+    return memory.size() * static_cast<std::size_t>(i) / static_cast<std::size_t>(n_parts);
+  };
+  return memory.subspan(at(part), at(part + 1) - at(part));
+}
+
+///   next  memory that is needed after it
+void multiply_panel(const WideMatrix& matrix, int panel, std::span<const std::byte> next,
+                    const ggml_tensor* x, ggml_tensor* y) {
   const auto n_rows = static_cast<int>(x->ne[1]);
   const int n_tiles = (n_rows + kTileRows - 1) / kTileRows;
   const int n_outputs = std::min(kPanelOutputs, matrix.n_out() - kPanelOutputs * panel);
-  for (int row = 0; row < n_rows; row += kTileRows) {
-    if (n_tiles >= kTilesToFetch && panel + 1 < matrix.n_panels())
-      fetch_part(matrix, panel + 1, row / kTileRows, n_tiles);
+  for (int i = 0; i < n_tiles; ++i) {
+    const int row = kTileRows * i;
     const BlockTile tile{.weights = matrix.panel(panel),
+                         .bits = matrix.bits(),
                          .inputs = inputs_of(x, row),
                          .n_blocks = matrix.n_blocks(),
                          .n_rows = std::min(kTileRows, n_rows - row),
                          .out = outputs_of(y, row) + std::ptrdiff_t{kPanelOutputs} * panel,
-                         .out_row = static_cast<std::size_t>(y->ne[0])};
+                         .out_row = static_cast<std::size_t>(y->ne[0]),
+                         .fetch = part_of(next, i, n_tiles)};
     n_outputs == kPanelOutputs ? multiply(tile) : multiply_last(tile, n_outputs);
   }
 }
 
+/// What a thread needs after the last panel of its turn: as far as one can tell, while others are at work
+/// too.
+std::span<const std::byte> after_turn(const WideProducts::Node& node, int thread) {
+  const int next = node.next_panel.load(std::memory_order_relaxed);
+  if (next < node.matrix->n_panels()) return memory_of(*node.matrix, next);
+  if (node.next_matrix == nullptr) return {};
+  return memory_of(*node.next_matrix, std::min(thread, node.next_matrix->n_panels() - 1));
+}
+
 /// Some panels at a time: a thread that was held up leaves the others little to wait for.
-void run_product(ggml_tensor* y, int, int n_threads, void* data) {
+void run_product(ggml_tensor* y, int thread, int n_threads, void* data) {
   constexpr int kTurns = 8;  // of each thread
   auto& node = *static_cast<WideProducts::Node*>(data);
   const WideMatrix& matrix = *node.matrix;
@@ -76,8 +87,11 @@ void run_product(ggml_tensor* y, int, int n_threads, void* data) {
   for (;;) {
     const int begin = node.next_panel.fetch_add(n_at_a_time, std::memory_order_relaxed);
     if (begin >= n_panels) return;
-    for (int panel = begin; panel < std::min(begin + n_at_a_time, n_panels); ++panel)
-      multiply_panel(matrix, panel, y->src[0], y);
+    const int end = std::min(begin + n_at_a_time, n_panels);
+    for (int panel = begin; panel < end; ++panel) {
+      const auto next = panel + 1 < end ? memory_of(matrix, panel + 1) : after_turn(node, thread);
+      multiply_panel(matrix, panel, next, y->src[0], y);
+    }
   }
 }
 
@@ -91,6 +105,8 @@ WideProducts::Node& WideProducts::next_node(const WideMatrix& matrix) {
   if (n_used_ == nodes_.size()) nodes_.emplace_back();
   Node& node = nodes_[n_used_++];
   node.matrix = &matrix;
+  node.next_matrix = nullptr;
+  if (n_used_ > 1) nodes_[n_used_ - 2].next_matrix = &matrix;
   return node;
 }
 

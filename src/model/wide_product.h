@@ -28,6 +28,7 @@ class WideProducts {
 
   struct Node {
     const WideMatrix* matrix;
+    const WideMatrix* next_matrix;  // of the graph's next product, null for the last
     std::atomic<int> next_panel;
   };
 

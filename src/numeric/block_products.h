@@ -1,14 +1,15 @@
-// Products of rows with a matrix, both in blocks of 32 numbers of eight bits with a scale each.
+// Products of rows with a matrix, both in blocks of 32 integers with a scale each.
 //
 // What ggml's products with q8_0 compute, for many rows at once: integers are multiplied and summed within a
-// block, sums of blocks are scaled and added up in f32. A CPU with AVX-512 VNNI does this twice as fast as a
-// product in bfloat16, one with AVX2 a quarter faster than it could multiply floats (block_kernels.h).
-// Elsewhere plain loops give the very same sums, slowly.
+// block, sums of blocks are scaled and added up in f32. Rows have eight bits, and weights eight or six: a CPU
+// with AVX2 multiplies the latter one and a half times as fast. Elsewhere plain loops give the very same
+// sums, slowly (block_kernels.h; bench/block_products.cpp has what each CPU makes of it).
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace tandem {
 
@@ -16,42 +17,56 @@ inline constexpr int kBlockInputs = 32;
 inline constexpr int kPanelOutputs = 32;  // that lie together
 inline constexpr int kTileRows = 4;       // multiplied together
 
+enum class WeightBits : std::uint8_t { kSix = 6, kEight = 8 };
+
+/// What weights are stored too high by, since CPUs multiply unsigned with signed numbers.
+constexpr std::int32_t zero_of(WeightBits bits) {
+  return std::int32_t{1} << (static_cast<int>(bits) - 1);
+}
+inline constexpr std::int32_t kEightOverSix = zero_of(WeightBits::kEight) / zero_of(WeightBits::kSix);
+
 /// Some inputs of a row.
 struct InputBlock {
   std::array<std::int8_t, kBlockInputs> values;
   float scale;
-  /// The sum of the values, times -128: what the weights are stored too high by.
+  /// The sum of the values, times what weights of eight bits are stored too high by, times -1.
   std::int32_t offset;
 };
 
 /// Some inputs of a panel of outputs.
 struct alignas(64) WeightBlock {
-  /// Plus 128, since the CPU multiplies unsigned with signed numbers; four inputs of an output side by side.
+  /// Stored too high by zero_of(bits); four inputs of an output side by side.
   std::array<std::array<std::array<std::uint8_t, 4>, kPanelOutputs>, kBlockInputs / 4> values;
   std::array<float, kPanelOutputs> scales;
 };
 
 /// Whether this CPU has instructions that make it worth while.
 bool has_block_products();
+/// What its fastest products have.
+WeightBits fastest_bits();
 
 /// Rounds numbers to -127..127 times a scale, as ggml's q8_0 does. The scale has 11 bits, as f16 has, but
 /// no bounds. A block with an infinity or a NaN has such a scale.
 ///   x    [n], n a multiple of kBlockInputs
 ///   out  [n / kBlockInputs]
 void round_row(const float* x, InputBlock* out, std::int64_t n);
-/// The same for the weights of a panel, of one row after the other.
+/// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits,
+/// which leaves weights of q4_0 and q5_0 what they are.
 ///   rows  [kPanelOutputs, n_in]
 ///   out   [n_in / kBlockInputs]
-void round_panel(const float* rows, WeightBlock* out, std::int64_t n_in);
+void round_panel(const float* rows, WeightBits bits, WeightBlock* out, std::int64_t n_in);
 
 /// A tile of a product: some rows, one panel.
 struct BlockTile {
   const WeightBlock* weights;  // [n_blocks]
+  WeightBits bits;             // theirs
   const InputBlock* inputs;    // [n_rows, n_blocks]
   int n_blocks;
   int n_rows;           // 1 to kTileRows
   float* out;           // [n_rows, kPanelOutputs]
   std::size_t out_row;  // floats from one row of `out` to the next
+  /// Memory that is needed next, fetched meanwhile; a matrix is seldom near.
+  std::span<const std::byte> fetch = {};
 };
 void multiply(const BlockTile& tile);
 /// The same in plain loops, whatever the CPU.

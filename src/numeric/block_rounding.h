@@ -1,4 +1,4 @@
-// Rounding to blocks of eight bits, for loops that make a block's numbers on the way.
+// Rounding to blocks of integers, for loops that make a block's numbers on the way.
 #pragma once
 
 #include "numeric/block_products.h"
@@ -6,21 +6,22 @@
 
 namespace tandem {
 
-/// The scale of a block with so great a number, and what its numbers are multiplied with.
+/// The scale of a block, and what its numbers are multiplied with.
 struct BlockScale {
   float step;
   float inverse;
 };
 
-TANDEM_INLINE BlockScale block_scale(float most) {
-  constexpr float kMost = 127.0F;
+///   magnitude  the greatest of its numbers'
+///   greatest   the integer that this one becomes
+TANDEM_INLINE BlockScale block_scale(float magnitude, float greatest) {
   constexpr std::uint32_t kBits = 13;  // fewer than f32 has
   constexpr std::uint32_t kInfinity = 0x7f800000U;
-  const auto exact = std::bit_cast<std::uint32_t>(most / kMost);
+  const auto exact = std::bit_cast<std::uint32_t>(magnitude / greatest);
   const std::uint32_t half = (1U << (kBits - 1)) - 1U + ((exact >> kBits) & 1U);
   const std::uint32_t rounded = (exact + half) & ~((1U << kBits) - 1U);
   return {.step = std::bit_cast<float>(exact < kInfinity ? rounded : exact),
-          .inverse = most > 0.0F ? kMost / most : 0.0F};
+          .inverse = magnitude > 0.0F ? greatest / magnitude : 0.0F};
 }
 
 TANDEM_INLINE std::int32_t nearest_integer(float x) {
@@ -38,9 +39,9 @@ TANDEM_INLINE float greatest_magnitude(const float* x) {
   return std::bit_cast<float>(most);
 }
 
-/// x has kBlockInputs.
+/// To -127..127. x has kBlockInputs.
 TANDEM_INLINE void round_block(const float* x, InputBlock& out) {
-  const BlockScale scale = block_scale(greatest_magnitude(x));
+  const BlockScale scale = block_scale(greatest_magnitude(x), 127.0F);
   std::int32_t sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int i = 0; i < kBlockInputs; ++i) {
@@ -49,7 +50,7 @@ TANDEM_INLINE void round_block(const float* x, InputBlock& out) {
     sum += value;
   }
   out.scale = scale.step;
-  out.offset = -128 * sum;
+  out.offset = -zero_of(WeightBits::kEight) * sum;
 }
 
 }  // namespace tandem

@@ -221,7 +221,7 @@ TEST_F(Adapters, AStockModelWithAChatFormatIsSpokenToInIt) {
 }
 
 TEST_F(Adapters, WideCopiesAreThereBeforeTheFirstSession) {
-  if (!has_block_products()) GTEST_SKIP() << "this CPU has no products of eight bits";
+  if (!has_block_products()) GTEST_SKIP() << "this CPU has no products in blocks";
   // Wide enough for copies to be faster beyond doubt.
   const testing::TinyShape shape{.n_layers = 4, .n_embd = 512, .n_ff = 2048};
   testing::write_tiny_llama(base_, shape, testing::add_stream_metadata);

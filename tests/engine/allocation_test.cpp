@@ -93,7 +93,7 @@ TEST(Allocations, APassOverWeightsMakesNone) {
   testing::write_tiny_llama(folder.file("q8.gguf"), {}, "q8_0");
   const auto model = Model::load(folder.file("q8.gguf"));
   for (const bool is_wide : {false, true}) {
-    if (is_wide && !has_block_products()) GTEST_SKIP() << "this CPU has no products of eight bits";
+    if (is_wide && !has_block_products()) GTEST_SKIP() << "this CPU has no products in blocks";
     const auto network =
         model->make_network({.n_threads = 1, .n_slots = 2048, .cache_type = CacheType::kF16});
     if (is_wide) {

@@ -36,8 +36,7 @@ using testing::TemporaryFolder;
 using testing::TestSession;
 
 #define NEEDS_WIDE_PRODUCTS() \
-  if (!has_block_products())  \
-  GTEST_SKIP() << "this CPU has no products of eight bits, so no model makes copies"
+  if (!has_block_products()) GTEST_SKIP() << "this CPU has no products in blocks, so no model makes copies"
 
 // ---- products ---------------------------------------------------------------------------------------------
 
@@ -50,14 +49,14 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   int n_in() const { return GetParam().n_in; }
   int n_out() const { return GetParam().n_out; }
 
-  WideMatrix matrix() const {
+  WideMatrix matrix(WeightBits bits = WeightBits::kEight) const {
     const auto read_row = [&](int i, std::span<float> row) {
       std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
     };
     const auto share_out = [](int n, const std::function<void(int)>& work) {
       for (int i = n - 1; i >= 0; --i) work(i);  // in whatever order
     };
-    return {n_in(), n_out(), read_row, share_out};
+    return {n_in(), n_out(), bits, read_row, share_out};
   }
 
   /// Of the first rows of inputs; `product` adds its nodes to a graph.
@@ -87,8 +86,6 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
 };
 
 TEST_P(WideProduct, IsTheProductForEveryNumberOfRows) {
-  const WideMatrix copy = matrix();
-  EXPECT_EQ(copy.n_panels(), (n_out() + 31) / 32);
   std::vector<float> all;
   for (int row = 0; row < kMostRows; ++row) {
     for (int out = 0; out < n_out(); ++out) {
@@ -99,12 +96,18 @@ TEST_P(WideProduct, IsTheProductForEveryNumberOfRows) {
       all.push_back(static_cast<float>(sum));
     }
   }
-  // Two factors, each rounded to 1 / 127 of about two deviations, the errors of n_in products adding up as a
-  // walk does.
-  const float tolerance = 6 * std::sqrt(static_cast<float>(n_in())) * 0.0066F;
-  for (int n_rows = 1; n_rows <= kMostRows; n_rows += n_rows < 70 ? 1 : 13) {
-    expect_close(multiply(copy, n_rows, 2), std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()),
-                 tolerance, fmt::format("{} rows", n_rows));
+  for (const WeightBits bits : {WeightBits::kSix, WeightBits::kEight}) {
+    const WideMatrix copy = matrix(bits);
+    EXPECT_EQ(copy.n_panels(), (n_out() + 31) / 32);
+    // Two factors, rounded to 1 / 127 (or 1 / 31) of about two deviations, the errors of n_in products adding
+    // up as a walk does.
+    const float error = bits == WeightBits::kSix ? 0.023F : 0.0066F;
+    const float tolerance = 6 * std::sqrt(static_cast<float>(n_in())) * error;
+    for (int n_rows = 1; n_rows <= kMostRows; n_rows += n_rows < 70 ? 1 : 13) {
+      expect_close(multiply(copy, n_rows, 2),
+                   std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()), tolerance,
+                   fmt::format("{} rows, {} bits", n_rows, static_cast<int>(bits)));
+    }
   }
 }
 
