@@ -130,10 +130,10 @@ ggml_tensor* Blocks::gate_halves(ggml_tensor* x) const {
 ggml_tensor* Blocks::feed_forward(const FeedForward& weights, ggml_tensor* x,
                                   GateActivation activation) const {
   ggml_context* ctx = pass_.context();
-  ggml_tensor* gate = product(weights.gate, x);
-  ggml_tensor* up = product(weights.up, x);
-  ggml_tensor* inner = pass_.wide_gate(weights.down, activation, gate, up);
+  ggml_tensor* inner = pass_.wide_gate(activation, weights.gate, weights.up, weights.down, x);
   if (inner == nullptr) {
+    ggml_tensor* gate = product(weights.gate, x);
+    ggml_tensor* up = product(weights.up, x);
     inner = activation == GateActivation::kSilu ? ggml_swiglu_split(ctx, gate, up)
                                                 : ggml_geglu_split(ctx, gate, up);
   }

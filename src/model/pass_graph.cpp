@@ -203,10 +203,11 @@ ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) {
   return y;
 }
 
-ggml_tensor* PassGraph::wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
-                                  ggml_tensor* up) const {
-  const bool is_wide = wide_copy(matrix, gate) != nullptr;
-  return is_wide ? wide_gate_blocks(context_.get(), activation, gate, up) : nullptr;
+ggml_tensor* PassGraph::wide_gate(GateActivation activation, const ggml_tensor* gate, const ggml_tensor* up,
+                                  const ggml_tensor* down, ggml_tensor* x) {
+  const WideMatrix *gate_copy = wide_copy(gate, x), *up_copy = wide_copy(up, x);
+  if (gate_copy == nullptr || up_copy == nullptr || wide_copy(down, x) == nullptr) return nullptr;
+  return wide_products_.gate(context_.get(), activation, *gate_copy, *up_copy, in_blocks(x));
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

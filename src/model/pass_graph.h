@@ -59,9 +59,9 @@ class PassGraph {
   ggml_tensor* wide_product(const ggml_tensor* matrix, ggml_tensor* x);
   /// x / rms(x) * gain in a wide pass; null in another.
   ggml_tensor* wide_norm(ggml_tensor* x, ggml_tensor* gain);
-  /// activation(gate) * up for a wide product with `matrix`; null if there will be none.
-  ggml_tensor* wide_gate(const ggml_tensor* matrix, GateActivation activation, ggml_tensor* gate,
-                         ggml_tensor* up) const;
+  /// activation(gate x) * (up x) for a wide product with `down`; null if one of the three goes another way.
+  ggml_tensor* wide_gate(GateActivation activation, const ggml_tensor* gate, const ggml_tensor* up,
+                         const ggml_tensor* down, ggml_tensor* x);
   /// Of the next head.
   void add_logits(ggml_tensor* logits);
 

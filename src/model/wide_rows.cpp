@@ -35,15 +35,6 @@ void run_norm(ggml_tensor* y, int thread, int n_threads, void* epsilon) {
   });
 }
 
-template <GateActivation kActivation>
-void run_gate(ggml_tensor* y, int thread, int n_threads, void*) {
-  const ggml_tensor *gate = y->src[0], *up = y->src[1];
-  for_own_rows(y, thread, n_threads, [&](std::int64_t row) {
-    gate_row(kActivation, row_of<const float>(gate, row), row_of<const float>(up, row),
-             row_of<InputBlock>(y, row), gate->ne[0]);
-  });
-}
-
 void run_blocks(ggml_tensor* y, int thread, int n_threads, void*) {
   const ggml_tensor* x = y->src[0];
   for_own_rows(y, thread, n_threads, [&](std::int64_t row) {
@@ -81,15 +72,6 @@ ggml_tensor* wide_norm_blocks(ggml_context* context, ggml_tensor* x, ggml_tensor
   check_norm(x, gain);
   ggml_tensor* inputs[] = {x, gain};
   return blocks_of_rows(context, inputs, run_norm<InputBlock>, const_cast<float*>(&epsilon));
-}
-
-ggml_tensor* wide_gate_blocks(ggml_context* context, GateActivation activation, ggml_tensor* gate,
-                              ggml_tensor* up) {
-  TANDEM_CHECK(gate->type == GGML_TYPE_F32 && up->type == GGML_TYPE_F32 && ggml_are_same_shape(gate, up));
-  ggml_tensor* inputs[] = {gate, up};
-  const auto run =
-      activation == GateActivation::kSilu ? run_gate<GateActivation::kSilu> : run_gate<GateActivation::kGelu>;
-  return blocks_of_rows(context, inputs, run, nullptr);
 }
 
 ggml_tensor* wide_blocks(ggml_context* context, ggml_tensor* x) {

@@ -3,8 +3,6 @@
 // Rows "in blocks" are what wide products take: i8, ne = [bytes of the row's InputBlocks, n_rows].
 #pragma once
 
-#include "numeric/vector_loops.h"
-
 struct ggml_context;
 struct ggml_tensor;
 
@@ -15,10 +13,6 @@ namespace tandem {
 ggml_tensor* wide_norm(ggml_context* context, ggml_tensor* x, ggml_tensor* gain, const float& epsilon);
 /// The same in blocks. x ne = [n, n_rows].
 ggml_tensor* wide_norm_blocks(ggml_context* context, ggml_tensor* x, ggml_tensor* gain, const float& epsilon);
-
-/// activation(gate) * up in blocks, of f32, ne = [n, n_rows] both.
-ggml_tensor* wide_gate_blocks(ggml_context* context, GateActivation activation, ggml_tensor* gate,
-                              ggml_tensor* up);
 
 /// x in blocks, of f32, ne = [n, n_rows].
 ggml_tensor* wide_blocks(ggml_context* context, ggml_tensor* x);

@@ -23,6 +23,7 @@
 #include "model/wide_matrix.h"
 #include "model/wide_product.h"
 #include "model/wide_rows.h"
+#include "numeric/row_loops.h"
 #include "support/random_values.h"
 
 namespace tandem {
@@ -49,14 +50,16 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   int n_in() const { return GetParam().n_in; }
   int n_out() const { return GetParam().n_out; }
 
-  WideMatrix matrix(WeightBits bits = WeightBits::kEight) const {
+  WideMatrix matrix(WeightBits bits = WeightBits::kEight) const { return matrix(bits, n_out()); }
+  /// Of the first outputs.
+  WideMatrix matrix(WeightBits bits, int n) const {
     const auto read_row = [&](int i, std::span<float> row) {
       std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
     };
-    const auto share_out = [](int n, const std::function<void(int)>& work) {
-      for (int i = n - 1; i >= 0; --i) work(i);  // in whatever order
+    const auto share_out = [](int n_items, const std::function<void(int)>& work) {
+      for (int i = n_items - 1; i >= 0; --i) work(i);  // in whatever order
     };
-    return {n_in(), n_out(), bits, read_row, share_out};
+    return {n_in(), n, bits, read_row, share_out};
   }
 
   /// Of the first rows of inputs; `product` adds its nodes to a graph.
@@ -128,6 +131,37 @@ TEST_P(WideProduct, IsTheSameForEveryNumberOfThreads) {
   const WideMatrix copy = matrix();
   const std::vector<float> one = multiply(copy, 37, 1);
   for (const int n_threads : {2, 3, 8}) EXPECT_EQ(multiply(copy, 37, n_threads), one) << n_threads;
+}
+
+/// The very same numbers, for any number of rows and threads.
+TEST_P(WideProduct, AGateIsItsTwoProductsPutTogether) {
+  const int n = n_out() / kBlockInputs * kBlockInputs;
+  if (n == 0) GTEST_SKIP() << "not a block";
+  const WideMatrix gate = matrix(WeightBits::kSix, n), up = matrix(WeightBits::kEight, n);
+  const auto n_blocks = static_cast<std::size_t>(n / kBlockInputs);
+  for (const auto activation : {GateActivation::kSilu, GateActivation::kGelu}) {
+    for (const int n_rows : {1, 4, 37}) {
+      const std::vector<float> gates = multiply(gate, n_rows, 1), ups = multiply(up, n_rows, 1);
+      for (const int n_threads : {1, 3}) {
+        WideProducts products;
+        const ggml_context_ptr context(ggml_init({std::size_t{1} << 24U, nullptr, false}));
+        ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, n_in(), n_rows);
+        std::copy_n(inputs_.begin(), ggml_nelements(x), ggml_get_data_f32(x));
+        ggml_tensor* y = products.gate(context.get(), activation, gate, up, wide_blocks(context.get(), x));
+        ggml_cgraph* graph = ggml_new_graph(context.get());
+        ggml_build_forward_expand(graph, y);
+        ASSERT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, n_threads), GGML_STATUS_SUCCESS);
+        ASSERT_EQ(ggml_nbytes(y), sizeof(InputBlock) * n_blocks * static_cast<std::size_t>(n_rows));
+        std::vector<InputBlock> expected(n_blocks * static_cast<std::size_t>(n_rows));
+        gate_row(activation, gates.data(), ups.data(), expected.data(), std::ssize(gates));
+        const auto* got = static_cast<const InputBlock*>(y->data);
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+          EXPECT_EQ(got[i].values, expected[i].values) << i;
+          EXPECT_EQ(got[i].scale, expected[i].scale) << i;
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, WideProduct,
