@@ -7,13 +7,15 @@ and NAME_max, its least and most over the rounds.
 from dataclasses import dataclass
 
 
-SHORT = {"--lengths": "10,30,100,200", "--length-words": "200", "--length-rounds": "1"}
+# Reading 200 words again for each of them takes such models a quarter of an hour.
+SHORT = {"--lengths": "10,30,100", "--length-words": "100", "--length-rounds": "1"}
 
 
 @dataclass(frozen=True)
 class Benched:
     """A model of the page, and options by name (None: a flag) beyond model, adapter, language and threads."""
 
+    key: str  # names it in file names, the page's markers and --models
     title: str
     model: str
     adapter: str | None
@@ -29,11 +31,11 @@ class Benched:
 
 
 BENCHED = (
-    Benched("The default model", "models/default.gguf", None,
+    Benched("default", "The default model", "models/default.gguf", None,
             {"--second": "fr", "--lengths": "10,30,100,200"}, {"--n": "1,2,4,8,16,32,64,128", "--seconds": "4"}),
-    Benched("SmolLM2-135M-Instruct, stock", "models/download/SmolLM2-135M-Instruct.Q4_1.gguf", None,
+    Benched("smollm2", "SmolLM2-135M-Instruct, stock", "models/download/SmolLM2-135M-Instruct.Q4_1.gguf", None,
             {"--lines": "10", "--rounds": "3", "--dictate": None, **SHORT}, {"--n": "1,4,16,64", "--rounds": "2"}),
-    Benched("Gemma 3 270M with our adapter", "models/download/gemma-3-270m-q4_k_m.gguf",
+    Benched("gemma", "Gemma 3 270M with our adapter", "models/download/gemma-3-270m-q4_k_m.gguf",
             "models/gemma-3-270m-stream.lora.gguf",
             {"--lines": "20", "--rounds": "5", "--second": "fr", **SHORT}, {"--n": "1,2,4,8,16,32,64"}),
 )  # fmt: skip
@@ -50,6 +52,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Loaded:
+    key: str
     title: str
     model: str
     adapter: str | None
@@ -58,11 +61,11 @@ class Loaded:
 
 
 LOADED = (
-    Loaded("The default model", "models/default.gguf", None,
+    Loaded("default", "The default model", "models/default.gguf", None,
            (Kind("f32, cache f32", "f32", {"--cache": "f32"}), Kind("f16", "f16", {}),
             Kind("q8_0, as shipped", None, {}), Kind("q8_0, `--wide never`", None, {"--wide": "never"})),
            (1, 8, 32, 128)),
-    Loaded("Gemma 3 270M with our adapter", "models/download/gemma-3-270m-q4_k_m.gguf",
+    Loaded("gemma", "Gemma 3 270M with our adapter", "models/download/gemma-3-270m-q4_k_m.gguf",
            "models/gemma-3-270m-stream.lora.gguf", (Kind("q4_k_m, as shipped", None, {}),), (1, 16, 64)),
 )  # fmt: skip
 
@@ -133,8 +136,8 @@ def targets_line(rows):
     )
 
 
-def stream_section(benched, command, rows):
-    parts = [f"### {benched.title}", f"    {command}", contest_table(part(rows, "text"))]
+def stream_section(benched, machine, command, rows):
+    parts = [f"### {benched.title}", machine, f"    {command}", contest_table(part(rows, "text"))]
     if part(rows, "cost_of_two_targets"):
         parts.append(targets_line(part(rows, "cost_of_two_targets")))
     if part(rows, "length"):
@@ -158,9 +161,9 @@ def sessions_table(rows, generation):
     return table(head, lines, 0)
 
 
-def sessions_section(benched, commands, rows, peer):
+def sessions_section(benched, machine, commands, rows, peer):
     """`peer`: bench_stream_speed's object of libllama's generation."""
     return "\n\n".join([
-        f"### {benched.title}", "\n".join(f"    {command}" for command in commands),
+        f"### {benched.title}", machine, "\n".join(f"    {command}" for command in commands),
         f"libllama generates {peer['tokens_per_second']:.0f} tokens/s ({spread(peer, 'tokens_per_second', 0)}).",
         sessions_table(rows, peer["tokens_per_second"])])  # fmt: skip

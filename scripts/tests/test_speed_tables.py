@@ -55,14 +55,14 @@ class Stream(unittest.TestCase):
         self.assertEqual(lines[3], "| 30 | 2.00 | 1.30 | 1.50 | 3.00 | 1.50 | 1.50 |")
 
     def test_parts_that_were_not_run_leave_nothing_behind(self):
-        section = speed_tables.stream_section(self.BENCHED, "run this", [contestant("offline")])
+        section = speed_tables.stream_section(self.BENCHED, "Machine: m.", "run this", [contestant("offline")])
         self.assertIn("    run this\n", section)
         self.assertNotIn("Two targets", section)
         self.assertNotIn("length", section)
 
     def test_the_cost_of_two_targets_is_said_with_its_spread(self):
         cost = {"part": "cost_of_two_targets", "to": "de", "second": "fr", **measured(times_one=1.4)}
-        section = speed_tables.stream_section(self.BENCHED, "run this", [contestant("offline"), cost])
+        section = speed_tables.stream_section(self.BENCHED, "Machine: m.", "run this", [contestant("offline"), cost])
         self.assertIn("Two targets of one source (`de`, `fr`) cost 1.40 (1.26 - 1.54) of one.", section)
 
 
@@ -103,12 +103,12 @@ class Page(unittest.TestCase):
             folder = Path(folder)
             (folder / "bench").mkdir()
             (folder / "bench" / "bench_stream_speed").touch()
-            args = types.SimpleNamespace(program=folder / "tandem", threads=2, limit=limit, data=folder, work=folder)
+            args = types.SimpleNamespace(program=folder / "tandem", threads=2, limit=limit, data=folder, work=folder,
+                                         models=["default"])  # fmt: skip
             with mock.patch.multiple(
                 results, run=run, unpack=lambda *_: folder / "en", RESULTS=folder, machine_line=lambda: "Machine: m.",
-                benched_here=lambda: speed_tables.BENCHED[:1],
             ), contextlib.redirect_stdout(io.StringIO()):  # fmt: skip
-                blocks = results.MEASURES[part](args)
+                (blocks,) = results.measured_blocks(part, args)
             files = {path.name: path.read_text() for path in folder.iterdir() if path.is_file()}
         return blocks, commands, files
 
@@ -120,10 +120,11 @@ class Page(unittest.TestCase):
         blocks, (peer, own), files = self.run_part("sessions", 0, outputs)
         for option in ("--model", "--threads"):
             self.assertEqual(peer[peer.index(option) + 1], own[own.index(option) + 1])
-        self.assertTrue(blocks["sessions"].startswith("Machine: m.\n\n### The default model\n"))
-        self.assertIn("| 1 | 150 | 135 - 165 | 1.00 | 1.50 |", blocks["sessions"])
-        self.assertEqual(set(files), {"sessions.txt", "sessions.jsonl"})
-        self.assertEqual(len(files["sessions.jsonl"].splitlines()), 2)
+        block = blocks["sessions-default"]
+        self.assertTrue(block.startswith("### The default model\n\nMachine: m.\n\n"))
+        self.assertIn("| 1 | 150 | 135 - 165 | 1.00 | 1.50 |", block)
+        self.assertEqual(set(files), {"sessions-default.txt", "sessions-default.jsonl"})
+        self.assertEqual(len(files["sessions-default.jsonl"].splitlines()), 2)
 
     def test_a_part_of_a_run_is_no_result(self):
         outputs = {"bench_stream_speed": self.STREAM, "tandem": self.SESSIONS}
@@ -150,20 +151,23 @@ class Page(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
-            args = types.SimpleNamespace(program=folder / "tandem", threads=2, limit=0, data=folder, work=folder)
-            loaded = speed_tables.Loaded("M", "models/default.gguf", None, (speed_tables.Kind("f16", "f16", {}),), (1, 8))
+            args = types.SimpleNamespace(program=folder / "tandem", threads=2, limit=0, data=folder, work=folder, models=["m"])
+            loaded = speed_tables.Loaded("m", "M", "models/default.gguf", None, (speed_tables.Kind("f16", "f16", {}),), (1, 8))
             with mock.patch.multiple(
                 results, run=run, unpack=lambda *_: folder / "en", RESULTS=folder, machine_line=lambda: "Machine: m.",
                 LOADED=(loaded,),
             ), contextlib.redirect_stdout(io.StringIO()):  # fmt: skip
-                block = results.MEASURES["load"](args)["load"]
+                (blocks,) = results.measured_blocks("load", args)
+        block = blocks["load-m"]
         self.assertEqual(runs, [("1", "2"), ("8", "2")])
         self.assertIn("| f16 | 1 | 30.25 | 2/2 |", block)
         self.assertIn("| f16 | 8 | 30.25 | 1/2 |", block)
 
     def test_the_page_has_a_place_for_each_block(self):
-        text = (results.ROOT / "docs" / "benchmarks.md").read_text()
-        for name in ("stream-speed", "sessions", "load"):
+        names = [f"{part}-{b.key}" for part in ("stream-speed", "sessions", "passes") for b in speed_tables.BENCHED]
+        names += [f"load-{loaded.key}" for loaded in speed_tables.LOADED]
+        text = "".join((results.ROOT / "docs" / page).read_text() for page in ("benchmarks.md", "results.md"))
+        for name in names:
             self.assertTrue(results.fill(text, name, "figures of " + name) != text, name)
 
 
