@@ -150,7 +150,7 @@ void ModelArguments::add_to(CLI::App& command) {
   command
       .add_option(
           "--wide", wide,
-          "Passes of many rows multiply with an eight-bit copy of quantised weights (9 bits each):\n"
+          "Passes of many rows multiply with a second copy of quantised weights (9 bits each):\n"
           "where that is faster here: always, never, or auto, which is where several sessions may come")
       ->transform(CLI::CheckedTransformer(kWides).description(""))
       ->type_name("auto|always|never")
