@@ -68,14 +68,14 @@ class Stream(unittest.TestCase):
 
 class Sessions(unittest.TestCase):
     def test_ratios_are_to_one_session_and_to_libllama(self):
-        lines = speed_tables.sessions_table([sessions(1, 100), sessions(16, 450)], 60).splitlines()
+        lines = speed_tables.sessions_table([sessions(1, 100), sessions(16, 450)], [50, 60]).splitlines()
         self.assertEqual(
-            lines[3], "| 16 | 450 | 405 - 495 | 4.50 | 7.50 | 225 | 3.0 | 9.0 | 1.10 | 2.0 | 4 |"
+            lines[3], "| 16 | 450 | 405 - 495 | 4.50 | 60 | 7.50 | 225 | 3.0 | 9.0 | 1.10 | 2.0 | 4 |"
         )
 
     def test_without_one_session_there_is_no_ratio_to_it(self):
-        line = speed_tables.sessions_table([sessions(16, 450)], 60).splitlines()[2]
-        self.assertIn("| 405 - 495 |  | 7.50 |", line)
+        line = speed_tables.sessions_table([sessions(16, 450)], [60]).splitlines()[2]
+        self.assertIn("| 405 - 495 |  | 60 | 7.50 |", line)
 
 
 class Commands(unittest.TestCase):
@@ -117,14 +117,16 @@ class Page(unittest.TestCase):
 
     def test_sessions_are_set_against_libllama_on_the_same_file_and_threads(self):
         outputs = {"bench_stream_speed": self.STREAM, "tandem": self.SESSIONS}
-        blocks, (peer, own), files = self.run_part("sessions", 0, outputs)
-        for option in ("--model", "--threads"):
-            self.assertEqual(peer[peer.index(option) + 1], own[own.index(option) + 1])
+        blocks, commands, files = self.run_part("sessions", 0, outputs)
+        self.assertEqual(len(commands), 2 * len(speed_tables.BENCHED[0].sessions["--n"].split(",")))
+        for peer, own in zip(commands[::2], commands[1::2]):
+            for option in ("--model", "--threads"):
+                self.assertEqual(peer[peer.index(option) + 1], own[own.index(option) + 1])
         block = blocks["sessions-default"]
         self.assertTrue(block.startswith("### The default model\n\nMachine: m.\n\n"))
-        self.assertIn("| 1 | 150 | 135 - 165 | 1.00 | 1.50 |", block)
+        self.assertIn("| 1 | 150 | 135 - 165 | 1.00 | 100 | 1.50 |", block)
         self.assertEqual(set(files), {"sessions-default.txt", "sessions-default.jsonl"})
-        self.assertEqual(len(files["sessions-default.jsonl"].splitlines()), 2)
+        self.assertEqual(len(files["sessions-default.jsonl"].splitlines()), len(commands))
 
     def test_a_part_of_a_run_is_no_result(self):
         outputs = {"bench_stream_speed": self.STREAM, "tandem": self.SESSIONS}
