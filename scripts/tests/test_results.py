@@ -147,7 +147,7 @@ class Markdown(unittest.TestCase):
 
 class CommandLine(unittest.TestCase):
     def test_unknown_sets_and_parts_are_refused(self):
-        for bad in (["--sets", "multi30k.it"], ["--parts", "beauty"]):
+        for bad in (["--sets", "multi30k.it"], ["--parts", "beauty"], ["--models", "gemini"]):
             with self.subTest(bad), self.assertRaises(SystemExit) as caught, contextlib.redirect_stderr(io.StringIO()):
                 results.parse_arguments(["--data", "x", *bad])
             self.assertEqual(caught.exception.code, 2)
