@@ -1,5 +1,5 @@
-// What products in blocks reach on one core of this CPU, kernel by kernel, beside plain loops, with the sizes of
-// a small model's matrices: all of it in the nearest caches as far as it fits, no graph, no other thread.
+// What products in blocks reach on one core of this CPU, kernel by kernel, beside plain loops, with the sizes
+// of a small model's matrices: all of it in the nearest caches as far as it fits, no graph, no other thread.
 //
 //   build/release/bench/bench_block_products --benchmark_repetitions=9 --benchmark_report_aggregates_only
 #include <benchmark/benchmark.h>
@@ -103,7 +103,11 @@ int main(int argc, char** argv) {
     for (const Size size : kSizes) {
       const std::string name = fmt::format("{}, {} bits, {} x {}", kernel.name, static_cast<int>(kernel.bits),
                                            size.n_in, size.n_out);
-      benchmark::RegisterBenchmark(name.c_str(), multiply, kernel, size)->ArgName("rows")->Arg(4)->Arg(16)->Arg(64);
+      benchmark::RegisterBenchmark(name.c_str(), multiply, kernel, size)
+          ->ArgName("rows")
+          ->Arg(4)
+          ->Arg(16)
+          ->Arg(64);
     }
   }
   benchmark::RunSpecifiedBenchmarks();
