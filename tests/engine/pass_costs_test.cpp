@@ -29,6 +29,10 @@ TEST(PassCosts, ForksPayWhereRowsAreCheap) {
   const PassCosts both({{1, 10.0}, {4, 10.0}, {8, 20.0}, {64, 160.0}});
   EXPECT_TRUE(both.forks_pay(1));
   EXPECT_FALSE(both.forks_pay(16)) << "with many sessions every row counts";
+  const PassCosts gemma({{1, 9.34}, {2, 13.06}, {4, 16.74}});
+  EXPECT_TRUE(gemma.forks_pay(1));
+  const PassCosts smollm2({{1, 8.0}, {2, 16.0}, {4, 24.0}});
+  EXPECT_FALSE(smollm2.forks_pay(1)) << "as cheap as drafts is not cheap enough";
 }
 
 TEST(PassCosts, ATableThatIsNoneIsRefused) {
