@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "engine/pass_costs.h"
+
 namespace tandem::bench {
 
 namespace {
@@ -81,6 +83,7 @@ std::unique_ptr<SessionCore> TandemStream::open_dictated(const SessionOptions& o
   SessionParts parts;
   parts.network = &network_;
   parts.adapter = setup_.adapter;
+  parts.forks_pay_alone = forks_pay();
   parts.span = network_.reserve(n_slots_);
   parts.target_start = setup_.target_start;
   parts.tokenize_word = [&vocabulary](std::string_view word, bool is_first) {
@@ -99,6 +102,15 @@ std::unique_ptr<SessionCore> TandemStream::open_dictated(const SessionOptions& o
                  .read_ahead = options.read_ahead,
                  .target_rows_base = n_slots_};
   return std::make_unique<SessionCore>(std::move(parts));
+}
+
+bool TandemStream::forks_pay() {
+  constexpr int kRows = 4;  // that a pass of one session has, or about
+  if (!forks_pay_) {
+    network_.stop();
+    forks_pay_ = PassCosts(measure_pass_costs(network_, setup_.adapter, kRows)).forks_pay(1);
+  }
+  return *forks_pay_;
 }
 
 }  // namespace tandem::bench

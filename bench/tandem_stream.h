@@ -2,6 +2,7 @@
 // that dictates (dictation.h).
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -49,11 +50,14 @@ class TandemStream {
   std::vector<LineEvents> translate_with(AnySession& session, const Text& text, Arrival arrival,
                                          Sample& sample);
   std::unique_ptr<SessionCore> open_dictated(const SessionOptions& options);
+  /// By what passes cost here, as an engine decides it for one session.
+  bool forks_pay();
 
   Engine& engine_;
   const StreamSetup& setup_;
   DictatingNetwork& network_;
   int n_slots_;
+  std::optional<bool> forks_pay_;
 };
 
 }  // namespace tandem::bench
