@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <vector>
 
 #include "numeric/block_kernels.h"
+#include "tests/support/random_values.h"
 
 namespace {
 
@@ -18,20 +18,13 @@ using tandem::kBlockInputs;
 using tandem::kPanelOutputs;
 using tandem::kTileRows;
 using tandem::WeightBits;
+using tandem::testing::random_values;
 
 struct Size {
   int n_in;
   int n_out;
 };
 constexpr Size kSizes[] = {{640, 2048}, {2048, 640}, {640, 1024}};  // of Gemma 3 270M
-
-std::vector<float> random_values(int n) {
-  std::mt19937 random(1);
-  std::uniform_real_distribution<float> uniform(-1, 1);
-  std::vector<float> values(static_cast<std::size_t>(n));
-  for (float& value : values) value = uniform(random);
-  return values;
-}
 
 /// Of all rows with a whole matrix, whose panels are all alike.
 class Product {
@@ -44,10 +37,10 @@ class Product {
         weights_(static_cast<std::size_t>(n_blocks_ * (size.n_out / kPanelOutputs))),
         inputs_(static_cast<std::size_t>(n_blocks_ * n_rows)),
         outputs_(static_cast<std::size_t>(size.n_out * n_rows)) {
-    const std::vector<float> panel = random_values(size.n_in * kPanelOutputs);
+    const std::vector<float> panel = random_values(static_cast<std::size_t>(size.n_in * kPanelOutputs), 1);
     for (std::size_t first = 0; first < weights_.size(); first += static_cast<std::size_t>(n_blocks_))
       tandem::round_panel(panel.data(), bits, &weights_[first], size.n_in);
-    const std::vector<float> rows = random_values(size.n_in * n_rows);
+    const std::vector<float> rows = random_values(static_cast<std::size_t>(size.n_in * n_rows), 2);
     tandem::round_row(rows.data(), inputs_.data(), std::ssize(rows));
   }
 
