@@ -98,6 +98,8 @@ int main(int argc, char** argv) {
                                            size.n_in, size.n_out);
       benchmark::RegisterBenchmark(name.c_str(), multiply, kernel, size)
           ->ArgName("rows")
+          ->Arg(1)
+          ->Arg(2)
           ->Arg(4)
           ->Arg(16)
           ->Arg(64);

@@ -108,6 +108,7 @@ class Bench {
         tandem_(engine_, setup_, dictating_, arguments.n_slots),
         peer_(setup_, arguments.n_threads, arguments.n_slots) {
     if (!arguments.adapter.empty()) engine_.load_adapter(arguments.adapter);
+    multiply_as_the_engine();
     if (arguments.target.empty()) return;
     targets_ = read_lines("--target", arguments.target);
     if (targets_.size() == lines_.size()) return;
@@ -146,6 +147,13 @@ class Bench {
     return options;
   }
   SessionOptions streaming() const { return options(arguments_.k); }
+
+  /// The reference loop's network, too, and that of dictated sessions.
+  void multiply_as_the_engine() {
+    (void)engine_.open(streaming());  // which measures from how many rows on copies pay
+    if (engine_.wide_rows() > 0 && network_->widen(setup_.adapter))
+      network_->set_wide_rows(engine_.wide_rows());
+  }
 
   Contestant tandem(const std::string& key, const std::string& name, const SessionOptions& options,
                     const Text& text, Arrival arrival = Arrival::kAtOnce) {

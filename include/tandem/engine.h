@@ -44,11 +44,11 @@ struct PassCost {
   double ms = 0;
 };
 
-/// Whether passes of many rows multiply with a second copy of quantised matrices, in blocks of integers
-/// (nine bits a weight, scales included): several times as fast on a CPU with AVX-512 VNNI, two to three
-/// times on one with AVX2. From which number of rows on, is measured with the first session. kByCost: an
-/// engine for several sessions does; kAlways: one for a single session too, which then takes longer to load
-/// and less for each word; kNever saves the memory. f32, f16 and bf16 weights have no copy. docs/passes.md.
+/// Whether passes multiply with a second copy of quantised matrices, in blocks of integers (nine bits a
+/// weight, scales included): a pass of several rows is several times as fast on a CPU with AVX-512 VNNI, two
+/// to three times on one with AVX2. kByCost: passes do from the number of rows on where it pays, measured
+/// with the first session, and where none does the copies are freed; kAlways: all passes do, whatever it
+/// costs; kNever saves the memory. f32, f16 and bf16 weights have no copy. docs/passes.md.
 enum class Wide { kNever, kAlways, kByCost };
 
 struct EngineOptions {

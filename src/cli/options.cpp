@@ -150,8 +150,8 @@ void ModelArguments::add_to(CLI::App& command) {
   command
       .add_option(
           "--wide", wide,
-          "Passes of many rows multiply with a second copy of quantised weights (9 bits each):\n"
-          "where that is faster here: always, never, or auto, which is where several sessions may come")
+          "Multiply with a second copy of quantised weights (9 bits each): in all passes, in none, or auto:\n"
+          "in those of so many rows that it pays here")
       ->transform(CLI::CheckedTransformer(kWides).description(""))
       ->type_name("auto|always|never")
       ->default_str("auto");

@@ -237,14 +237,14 @@ int EngineCore::most_rows() const {
   return std::min({kMostRows, kRowsPerSession * options_.max_sessions, options_.session_slots});
 }
 
-/// Makes the copies for the adapter's rows, if there are none yet; the first of all measures when to use
-/// them.
+/// Makes the copies for the adapter's rows, if there are none yet; the first of all measure whether to keep
+/// any.
 void EngineCore::widen(const std::shared_ptr<const Adapter>& adapter) {
-  const bool has_many_rows =
-      options_.wide == Wide::kAlways || (options_.wide == Wide::kByCost && options_.max_sessions > 1);
-  if (!has_many_rows || !network_->widen(adapter) || wide_rows_) return;
-  wide_rows_ = find_wide_rows(*network_, adapter, most_rows());
+  if (options_.wide == Wide::kNever || wide_rows_ == 0) return;
+  if (!network_->widen(adapter) || wide_rows_) return;
+  wide_rows_ = options_.wide == Wide::kAlways ? 1 : find_wide_rows(*network_, adapter, most_rows());
   network_->set_wide_rows(*wide_rows_);
+  if (wide_rows_ == 0) network_->narrow();
 }
 
 /// Measures them with the first session that asks. Where the cache has no room to, nothing is known.

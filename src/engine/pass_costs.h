@@ -37,9 +37,10 @@ class PassCosts {
 std::vector<PassCost> measure_pass_costs(Network& network, std::shared_ptr<const Adapter> adapter,
                                          int most_rows);
 
-/// From how many rows on products with wide copies are faster here: times passes of 32, 16, 8, 4 and 2 rows
-/// with and without, none of twice `most_rows` or more, down to the first that is slower with. 0 if never, or
-/// without room in the cache. Leaves the network without (Network::set_wide_rows). Cost: six passes each.
+/// From how many rows on products with wide copies pay here: times passes of 32, 16, 8, 4, 2 and 1 rows with
+/// and without, none of twice `most_rows` or more, down to the first that is slower with, by more than copies
+/// in every pass are worth. 0 if never, or without room in the cache. Leaves the network without
+/// (Network::set_wide_rows). Cost: twelve passes each.
 int find_wide_rows(Network& network, std::shared_ptr<const Adapter> adapter, int most_rows);
 
 }  // namespace tandem

@@ -55,7 +55,7 @@ ggml_tensor* Blocks::product(ggml_tensor* matrix, ggml_tensor* x) const {
 
 ggml_tensor* Blocks::head_product(const HeadPart& part, ggml_tensor* x) const {
   x = rows_of(x, part.logits);
-  if (ggml_tensor* y = pass_.wide_product(part.head->matrix, x)) return y;
+  if (ggml_tensor* y = pass_.wide_head_product(part, x)) return y;
   ggml_tensor* y = ggml_mul_mat(pass_.context(), part.head->matrix, x);
   for (const AdapterPart& other : pass_.shape().adapters) {
     if (other.adapter->head() != part.head) continue;

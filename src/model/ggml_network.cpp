@@ -72,6 +72,11 @@ bool GgmlNetwork::widen(const std::shared_ptr<const Adapter>& adapter) {
   return (wide_.copies[adapter] = model_->make_wide_copies(adapter.get(), share)) != nullptr;
 }
 
+void GgmlNetwork::narrow() {
+  graph_.clear();  // of products with them
+  wide_.copies.clear();
+}
+
 void GgmlNetwork::set_wide_rows(int least) {
   wide_.least_rows = least;
   graph_.clear();

@@ -30,6 +30,7 @@ class GgmlNetwork final : public Network {
   Logits evaluate(std::span<const SessionRows> pass) override;
   void share_out(int n, const std::function<void(int)>& work) override { workers_.share_out(n, work); }
   bool widen(const std::shared_ptr<const Adapter>& adapter) override;
+  void narrow() override;
   void set_wide_rows(int least) override;
 
  private:

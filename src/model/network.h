@@ -78,6 +78,8 @@ class Network {
   /// Makes the wide copies (wide_copies.h) for rows of `adapter`, null being the model's, if they are not
   /// there; false if there can be none.
   virtual bool widen(const std::shared_ptr<const Adapter>& /*adapter*/) { return false; }
+  /// Frees them all.
+  virtual void narrow() {}
   /// From how many rows on a product takes the copy; 0, as at first: none does.
   virtual void set_wide_rows(int /*least*/) {}
 };

@@ -2,25 +2,15 @@
 
 #include <ggml.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "model/config.h"
+#include "model/head.h"
 #include "model/wide_rows.h"
 #include "tandem/error.h"
 
 namespace tandem {
-
-namespace {
-
-/// The copies that all rows of a pass can take.
-const WideCopies* copies_for(const PassShape& shape, const WideChoice& wide) {
-  if (wide.least_rows == 0 || shape.n_rows < wide.least_rows) return nullptr;
-  if (shape.adapters.empty()) return wide.find(nullptr);
-  const AdapterPart& first = shape.adapters.front();
-  return first.rows.n == shape.n_rows ? wide.find(first.adapter) : nullptr;
-}
-
-}  // namespace
 
 const WideCopies* WideChoice::find(const std::shared_ptr<const Adapter>& adapter) const {
   const auto found = copies.find(adapter);
@@ -43,13 +33,32 @@ void PassGraph::begin(PassShape& shape) {
   std::swap(shape_, shape);
   shape.clear();
   logits_.clear();
-  wide_copies_ = copies_for(shape_, wide_);
+  make_wide_parts();
   last_norm_ = {};
   last_blocks_ = {};
   wide_products_.begin();
   wide_attention_.begin(shape_.sessions);
   make_context();
   make_inputs();
+}
+
+/// One without copies leaves the whole pass without.
+void PassGraph::make_wide_parts() {
+  wide_parts_.clear();
+  if (wide_.least_rows == 0 || shape_.n_rows < wide_.least_rows) return;
+  int n_rows = 0, n_logits = 0;
+  const auto add = [&](const std::shared_ptr<const Adapter>& adapter, int end, int logits_end) {
+    if (end == n_rows) return;
+    wide_parts_.push_back({wide_.find(adapter), {n_rows, end - n_rows}, {n_logits, logits_end - n_logits}});
+    n_rows = end, n_logits = logits_end;
+  };
+  for (const AdapterPart& part : shape_.adapters) {
+    add(nullptr, part.rows.first, part.logits.first);  // those before it, which have none
+    add(part.adapter, part.rows.first + part.rows.n, part.logits.first + part.logits.n);
+  }
+  add(nullptr, shape_.n_rows, shape_.n_logits);
+  const auto has_none = [](const WidePart& part) { return part.copies == nullptr; };
+  if (std::any_of(wide_parts_.begin(), wide_parts_.end(), has_none)) wide_parts_.clear();
 }
 
 void PassGraph::make_context() {
@@ -109,7 +118,7 @@ ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_t
   ggml_tensor* values = ggml_set_rows(ctx, cached.v, v, slots_);  // ne = [n_embd_kv, n_slots]
   ggml_build_forward_expand(graph_, keys);
   ggml_build_forward_expand(graph_, values);
-  const bool is_wide = wide_copies_ != nullptr && attention_ == Attention::kFused;
+  const bool is_wide = !wide_parts_.empty() && attention_ == Attention::kFused;
   if (is_wide && WideAttention::can_read(keys->type))
     return wide_attention_.attend(ctx, q, keys, values, masks);
   if (shape_.sessions.size() == 1) return attend_session(shape_.sessions.front(), masks, q, keys, values);
@@ -174,14 +183,44 @@ ggml_tensor* PassGraph::select_logit_rows(ggml_tensor* x) const {
   return logit_rows_ == nullptr ? x : ggml_get_rows(context_.get(), x, logit_rows_);
 }
 
-const WideMatrix* PassGraph::wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const {
-  if (wide_copies_ == nullptr || x->ne[1] < wide_.least_rows) return nullptr;
-  return wide_copies_->find(matrix);
+bool PassGraph::takes_copies(const ggml_tensor* x) const {
+  return !wide_parts_.empty() && x->ne[1] >= wide_.least_rows;
+}
+
+/// Whatever is changed in them, copies are of the same matrices; but for heads, which differ.
+bool PassGraph::has_copies(const ggml_tensor* matrix) const {
+  return wide_parts_.front().copies->find(matrix) != nullptr;
+}
+
+/// Of each part that has rows of x.
+std::span<const WideFactor> PassGraph::wide_factors(const ggml_tensor* x, const ggml_tensor* matrix,
+                                                    const ggml_tensor* up) {
+  factors_.clear();
+  for (const WidePart& part : wide_parts_) {
+    const RowRange rows = x->ne[1] == shape_.n_rows ? part.rows : part.logits;
+    if (rows.n == 0) continue;
+    factors_.push_back({.rows = rows,
+                        .matrix = part.copies->find(matrix),
+                        .up = up == nullptr ? nullptr : part.copies->find(up)});
+  }
+  return factors_;
 }
 
 ggml_tensor* PassGraph::wide_product(const ggml_tensor* matrix, ggml_tensor* x) {
-  const WideMatrix* copy = wide_copy(matrix, x);
-  return copy == nullptr ? nullptr : wide_products_.multiply(context_.get(), *copy, in_blocks(x));
+  if (!takes_copies(x) || !has_copies(matrix)) return nullptr;
+  return wide_products_.multiply(context_.get(), wide_factors(x, matrix), in_blocks(x));
+}
+
+ggml_tensor* PassGraph::wide_head_product(const HeadPart& part, ggml_tensor* x) {
+  if (!takes_copies(x)) return nullptr;
+  factors_.clear();
+  for (const WidePart& wide : wide_parts_) {
+    const RowRange rows{wide.logits.first - part.logits.first, wide.logits.n};
+    if (rows.n == 0 || rows.first < 0 || rows.first >= part.logits.n) continue;
+    factors_.push_back({.rows = rows, .matrix = wide.copies->find(part.head->matrix)});
+    if (factors_.back().matrix == nullptr) return nullptr;
+  }
+  return wide_products_.multiply(context_.get(), factors_, in_blocks(x));
 }
 
 /// Once for products in a row with the same x. Where x is a norm that was not looked at otherwise, it is made
@@ -197,7 +236,7 @@ ggml_tensor* PassGraph::in_blocks(ggml_tensor* x) {
 }
 
 ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) {
-  if (wide_copies_ == nullptr || !ggml_is_contiguous(x)) return nullptr;
+  if (wide_parts_.empty() || !ggml_is_contiguous(x)) return nullptr;
   ggml_tensor* y = tandem::wide_norm(context_.get(), x, gain, config_.norm_epsilon);
   last_norm_ = {.y = y, .x = x, .gain = gain};
   return y;
@@ -205,9 +244,8 @@ ggml_tensor* PassGraph::wide_norm(ggml_tensor* x, ggml_tensor* gain) {
 
 ggml_tensor* PassGraph::wide_gate(GateActivation activation, const ggml_tensor* gate, const ggml_tensor* up,
                                   const ggml_tensor* down, ggml_tensor* x) {
-  const WideMatrix *gate_copy = wide_copy(gate, x), *up_copy = wide_copy(up, x);
-  if (gate_copy == nullptr || up_copy == nullptr || wide_copy(down, x) == nullptr) return nullptr;
-  return wide_products_.gate(context_.get(), activation, *gate_copy, *up_copy, in_blocks(x));
+  if (!takes_copies(x) || !has_copies(gate) || !has_copies(up) || !has_copies(down)) return nullptr;
+  return wide_products_.gate(context_.get(), activation, wide_factors(x, gate, up), in_blocks(x));
 }
 
 void PassGraph::add_logits(ggml_tensor* logits) {

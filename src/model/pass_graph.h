@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "model/cache.h"
@@ -23,7 +24,7 @@ struct WideChoice {
   std::map<std::shared_ptr<const Adapter>, std::unique_ptr<const WideCopies>> copies;  // null: none to be had
   int least_rows = 0;  // of a product; 0: none
 
-  /// Null if there are none for rows that all have that adapter.
+  /// Null if there are none for rows that have that adapter.
   const WideCopies* find(const std::shared_ptr<const Adapter>& adapter) const;
 };
 
@@ -54,9 +55,12 @@ class PassGraph {
   ggml_tensor* attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const;
   /// The rows whose logits are wanted, of x ne = [n, n_rows]. Returns ne = [n, n_logits].
   ggml_tensor* select_logit_rows(ggml_tensor* x) const;
-  /// matrix x, through the wide copy of the matrix; null if that is not the way to go: for few rows, for
-  /// rows of several adapters, for a matrix without a copy. What the adapter changes is in it.
+  /// matrix x, through the wide copies of the matrix; null if that is not the way to go: for few rows, or
+  /// for a matrix without a copy. What adapters change is in their copies.
+  ///   x  of all rows of the pass, or of those whose logits are wanted
   ggml_tensor* wide_product(const ggml_tensor* matrix, ggml_tensor* x);
+  /// The same for a head and its rows.
+  ggml_tensor* wide_head_product(const HeadPart& part, ggml_tensor* x);
   /// x / rms(x) * gain in a wide pass; null in another.
   ggml_tensor* wide_norm(ggml_tensor* x, ggml_tensor* gain);
   /// activation(gate x) * (up x) for a wide product with `down`; null if one of the three goes another way.
@@ -81,7 +85,11 @@ class PassGraph {
  private:
   void make_context();
   void make_inputs();
-  const WideMatrix* wide_copy(const ggml_tensor* matrix, const ggml_tensor* x) const;
+  void make_wide_parts();
+  bool takes_copies(const ggml_tensor* x) const;
+  bool has_copies(const ggml_tensor* matrix) const;
+  std::span<const WideFactor> wide_factors(const ggml_tensor* x, const ggml_tensor* matrix,
+                                           const ggml_tensor* up = nullptr);
   ggml_tensor* in_blocks(ggml_tensor* x);
   ggml_tensor* input(ggml_type type, std::int64_t ne0, std::int64_t ne1 = 1) const;
   ggml_tensor* attend_session(const SessionPart& part, ggml_tensor* masks, ggml_tensor* q, ggml_tensor* k,
@@ -97,7 +105,14 @@ class PassGraph {
   std::vector<std::byte> memory_;  // of the nodes' descriptions
 
   PassShape shape_;
-  const WideCopies* wide_copies_ = nullptr;  // null: no product takes one
+  /// Rows with the same copies.
+  struct WidePart {
+    const WideCopies* copies;
+    RowRange rows;    // of the pass
+    RowRange logits;  // of the rows whose logits are wanted
+  };
+  std::vector<WidePart> wide_parts_;  // together all rows; empty: no product takes a copy
+  std::vector<WideFactor> factors_;   // of the product at hand
   struct {
     ggml_tensor *y = nullptr, *x = nullptr, *gain = nullptr;
   } last_norm_;  // of a wide pass

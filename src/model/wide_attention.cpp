@@ -16,6 +16,10 @@ namespace {
 // Keys are widened once for so many rows; more to a task would leave threads without any.
 constexpr int kMostTaskRows = 4;
 
+int n_row_groups(const SessionPart& part) {
+  return (part.n_rows + kMostTaskRows - 1) / kMostTaskRows;
+}
+
 template <typename T>
 const T* data_of(const ggml_tensor* tensor) {
   return static_cast<const T*>(tensor->data);
@@ -24,10 +28,12 @@ const T* data_of(const ggml_tensor* tensor) {
 }  // namespace
 
 struct WideAttention::Impl {
-  /// Some rows of a session and the heads that share a key head.
+  /// Some rows of a session and heads that share a key head.
   struct Task {
     SessionPart part;
     int key_head;
+    int first_head;  // of queries
+    int n_heads;
   };
 
   const ModelConfig& config;
@@ -35,20 +41,34 @@ struct WideAttention::Impl {
   std::vector<Task> tasks = {};
   std::vector<std::int64_t> costs_until = {0};  // of the tasks before each, and of all
 
-  void add_tasks(const SessionPart& part);
+  int heads_of_task(std::span<const SessionPart> parts) const;
+  void add_tasks(const SessionPart& part, int n_heads);
   template <typename Element>
   void run(ggml_tensor* y, int thread, int n_threads);
 };
 
-void WideAttention::Impl::add_tasks(const SessionPart& part) {
+/// All that share a key head, which is then widened once; or fewer, where threads would be without a task.
+int WideAttention::Impl::heads_of_task(std::span<const SessionPart> parts) const {
+  int n_tasks = 0;
+  for (const SessionPart& part : parts) n_tasks += config.n_kv_heads * n_row_groups(part);
+  const int n_shared = config.n_heads / config.n_kv_heads;
+  const int n_shares = std::clamp(static_cast<int>(scratches.size()) / n_tasks, 1, n_shared);
+  return (n_shared + n_shares - 1) / n_shares;
+}
+
+/// Of so many heads each.
+void WideAttention::Impl::add_tasks(const SessionPart& part, int n_heads) {
+  const int n_shared = config.n_heads / config.n_kv_heads;
   for (int first = 0; first < part.n_rows; first += kMostTaskRows) {
     SessionPart rows = part;
     rows.first_row += first;
     rows.n_rows = std::min(kMostTaskRows, part.n_rows - first);
     rows.mask += static_cast<std::size_t>(first) * static_cast<std::size_t>(part.n_keys);
     for (int key_head = 0; key_head < config.n_kv_heads; ++key_head) {
-      tasks.push_back({rows, key_head});
-      costs_until.push_back(costs_until.back() + std::int64_t{rows.n_rows + 1} * rows.n_keys);
+      for (int head = 0; head < n_shared; head += n_heads) {
+        tasks.push_back({rows, key_head, n_shared * key_head + head, std::min(n_heads, n_shared - head)});
+        costs_until.push_back(costs_until.back() + std::int64_t{rows.n_rows + 1} * rows.n_keys);
+      }
     }
   }
 }
@@ -57,7 +77,6 @@ void WideAttention::Impl::add_tasks(const SessionPart& part) {
 template <typename Element>
 void WideAttention::Impl::run(ggml_tensor* y, int thread, int n_threads) {
   const ggml_tensor* q = y->src[0];
-  const int n_shared = config.n_heads / config.n_kv_heads;
   const std::size_t slot = y->src[1]->nb[1] / sizeof(Element);
   const auto begin_of = [&](int share) {
     const std::int64_t cost = costs_until.back() * share / n_threads;
@@ -65,15 +84,15 @@ void WideAttention::Impl::run(ggml_tensor* y, int thread, int n_threads) {
                                     costs_until.begin());
   };
   for (std::size_t i = begin_of(thread); i < begin_of(thread + 1); ++i) {
-    const auto& [part, key_head] = tasks[i];
+    const auto& [part, key_head, first_head, n_heads] = tasks[i];
     const auto keys = static_cast<std::size_t>(part.first_slot) * slot +
                       static_cast<std::size_t>(key_head * config.head_dim);
     const auto row = static_cast<std::size_t>(part.first_row);
-    const auto head = static_cast<std::size_t>(key_head) * static_cast<std::size_t>(n_shared);
+    const auto head = static_cast<std::size_t>(first_head);
     const AttentionBlock<Element> block{
         .head_dim = config.head_dim,
         .n_rows = part.n_rows,
-        .n_heads = n_shared,
+        .n_heads = n_heads,
         .n_keys = part.n_keys,
         .q = data_of<float>(q) + (row * q->nb[2] + head * q->nb[1]) / sizeof(float),
         .q_row = q->nb[2] / sizeof(float),
@@ -113,7 +132,8 @@ WideAttention::~WideAttention() = default;
 void WideAttention::begin(std::span<const SessionPart> parts) {
   impl_->tasks.clear();
   impl_->costs_until.assign(1, 0);
-  for (const SessionPart& part : parts) impl_->add_tasks(part);
+  const int n_heads = parts.empty() ? 0 : impl_->heads_of_task(parts);
+  for (const SessionPart& part : parts) impl_->add_tasks(part, n_heads);
 }
 
 ggml_tensor* WideAttention::attend(ggml_context* context, ggml_tensor* q, ggml_tensor* keys,

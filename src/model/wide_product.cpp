@@ -52,23 +52,22 @@ struct Outputs {
   std::size_t row;  // floats from one row to the next
 };
 
-/// A panel with all rows, a tile at a time. `outputs_of(row)` says where a tile goes that begins with that
+/// A panel with some rows, a tile at a time. `outputs_of(row)` says where a tile goes that begins with that
 /// row, `done(row, n_rows)` hears that it is there.
 ///   next  memory that is needed after it
 template <typename OutputsOf, typename Done>
-void multiply_tiles(const WideMatrix& matrix, int panel, ggml_tensor* x, std::span<const std::byte> next,
-                    OutputsOf outputs_of, Done done) {
-  const auto n_rows = static_cast<int>(x->ne[1]);
-  const int n_tiles = (n_rows + kTileRows - 1) / kTileRows;
+void multiply_tiles(const WideMatrix& matrix, int panel, ggml_tensor* x, RowRange rows,
+                    std::span<const std::byte> next, OutputsOf outputs_of, Done done) {
+  const int n_tiles = (rows.n + kTileRows - 1) / kTileRows;
   const int n_outputs = std::min(kPanelOutputs, matrix.n_out() - kPanelOutputs * panel);
   for (int i = 0; i < n_tiles; ++i) {
-    const int row = kTileRows * i;
+    const int row = rows.first + kTileRows * i;
     const Outputs out = outputs_of(row);
     const BlockTile tile{.weights = matrix.panel(panel),
                          .bits = matrix.bits(),
                          .inputs = blocks_of(x, row),
                          .n_blocks = matrix.n_blocks(),
-                         .n_rows = std::min(kTileRows, n_rows - row),
+                         .n_rows = std::min(kTileRows, rows.first + rows.n - row),
                          .out = out.first,
                          .out_row = out.row,
                          .fetch = part_of(next, i, n_tiles)};
@@ -77,68 +76,101 @@ void multiply_tiles(const WideMatrix& matrix, int panel, ggml_tensor* x, std::sp
   }
 }
 
-void multiply_panel(const WideMatrix& matrix, int panel, ggml_tensor* x, std::span<const std::byte> next,
+void multiply_panel(const WideFactor& factor, int panel, ggml_tensor* x, std::span<const std::byte> next,
                     ggml_tensor* y) {
   const auto outputs_of = [&](int row) -> Outputs {
     const auto width = static_cast<std::size_t>(y->ne[0]);
     return {.first = static_cast<float*>(y->data) + y->ne[0] * row + std::ptrdiff_t{kPanelOutputs} * panel,
             .row = width};
   };
-  multiply_tiles(matrix, panel, x, next, outputs_of, [](int, int) {});
+  multiply_tiles(*factor.matrix, panel, x, factor.rows, next, outputs_of, [](int, int) {});
 }
 
 /// The panel of both matrices, and of each row the block that comes of them: a panel is as wide as a block.
-void gate_panel(const WideProducts::Node& node, int panel, ggml_tensor* x, std::span<const std::byte> next,
-                ggml_tensor* y) {
+void gate_panel(const WideFactor& factor, GateActivation activation, int panel, ggml_tensor* x,
+                std::span<const std::byte> next, ggml_tensor* y) {
   static_assert(kPanelOutputs == kBlockInputs);
   thread_local std::vector<float> gates;  // [n_rows, kPanelOutputs]
-  gates.resize(static_cast<std::size_t>(x->ne[1]) * kPanelOutputs);
+  gates.resize(static_cast<std::size_t>(factor.rows.n) * kPanelOutputs);
   std::array<float, std::size_t{kTileRows} * kPanelOutputs> ups;
   const auto gates_of = [&](int row) -> Outputs {
-    return {.first = gates.data() + std::ptrdiff_t{kPanelOutputs} * row, .row = kPanelOutputs};
+    return {.first = gates.data() + std::ptrdiff_t{kPanelOutputs} * (row - factor.rows.first),
+            .row = kPanelOutputs};
   };
   const auto ups_of = [&](int) -> Outputs { return {.first = ups.data(), .row = kPanelOutputs}; };
   const auto gate_tile = [&](int first, int n_rows) {
     for (int i = 0; i < n_rows; ++i) {
-      gate_row(node.activation, gates_of(first + i).first, ups.data() + std::ptrdiff_t{kPanelOutputs} * i,
+      gate_row(activation, gates_of(first + i).first, ups.data() + std::ptrdiff_t{kPanelOutputs} * i,
                blocks_of(y, first + i) + panel, kBlockInputs);
     }
   };
-  multiply_tiles(*node.matrix, panel, x, memory_of(*node.up, panel), gates_of, [](int, int) {});
-  multiply_tiles(*node.up, panel, x, next, ups_of, gate_tile);
+  multiply_tiles(*factor.matrix, panel, x, factor.rows, memory_of(*factor.up, panel), gates_of,
+                 [](int, int) {});
+  multiply_tiles(*factor.up, panel, x, factor.rows, next, ups_of, gate_tile);
+}
+
+int n_panels_of(const WideProducts::Node& node) {
+  return static_cast<int>(node.factors.size()) * node.factors.front().matrix->n_panels();
+}
+
+/// A panel of one of the factors.
+struct PanelOf {
+  const WideFactor& factor;
+  int panel;
+};
+
+/// The i-th of all.
+PanelOf panel_of(const WideProducts::Node& node, int i) {
+  const int n_panels = node.factors.front().matrix->n_panels();
+  return {node.factors[static_cast<std::size_t>(i / n_panels)], i % n_panels};
+}
+
+std::span<const std::byte> memory_of(const WideProducts::Node& node, int i) {
+  const auto& [factor, panel] = panel_of(node, i);
+  return memory_of(*factor.matrix, panel);
 }
 
 /// What a thread needs after the last panel of its turn: as far as one can tell, while others are at work
 /// too.
 std::span<const std::byte> after_turn(const WideProducts::Node& node, int thread) {
   const int next = node.next_panel.load(std::memory_order_relaxed);
-  if (next < node.matrix->n_panels()) return memory_of(*node.matrix, next);
-  if (node.next_matrix == nullptr) return {};
-  return memory_of(*node.next_matrix, std::min(thread, node.next_matrix->n_panels() - 1));
+  if (next < n_panels_of(node)) return memory_of(node, next);
+  if (node.next == nullptr) return {};
+  return memory_of(*node.next, std::min(thread, n_panels_of(*node.next) - 1));
 }
 
 /// Some panels at a time: a thread that was held up leaves the others little to wait for.
 void run_product(ggml_tensor* y, int thread, int n_threads, void* data) {
   constexpr int kTurns = 8;  // of each thread
   auto& node = *static_cast<WideProducts::Node*>(data);
-  const WideMatrix& matrix = *node.matrix;
-  const int n_panels = matrix.n_panels();
+  const int n_panels = n_panels_of(node);
   const int n_at_a_time = std::max(1, n_panels / (kTurns * n_threads));
   for (;;) {
     const int begin = node.next_panel.fetch_add(n_at_a_time, std::memory_order_relaxed);
     if (begin >= n_panels) return;
     const int end = std::min(begin + n_at_a_time, n_panels);
-    for (int panel = begin; panel < end; ++panel) {
-      const auto next = panel + 1 < end ? memory_of(matrix, panel + 1) : after_turn(node, thread);
-      node.up == nullptr ? multiply_panel(matrix, panel, y->src[0], next, y)
-                         : gate_panel(node, panel, y->src[0], next, y);
+    for (int i = begin; i < end; ++i) {
+      const auto next = i + 1 < end ? memory_of(node, i + 1) : after_turn(node, thread);
+      const auto& [factor, panel] = panel_of(node, i);
+      factor.up == nullptr ? multiply_panel(factor, panel, y->src[0], next, y)
+                           : gate_panel(factor, node.activation, panel, y->src[0], next, y);
     }
   }
 }
 
-void check_blocks(const WideMatrix& matrix, const ggml_tensor* x) {
-  const std::size_t row_bytes = sizeof(InputBlock) * static_cast<std::size_t>(matrix.n_blocks());
-  TANDEM_CHECK(x->type == GGML_TYPE_I8 && x->nb[1] == row_bytes);
+void check_factors(std::span<const WideFactor> factors, const ggml_tensor* x) {
+  TANDEM_CHECK(!factors.empty() && x->type == GGML_TYPE_I8);
+  int n_rows = 0;
+  for (const WideFactor& factor : factors) {
+    const WideMatrix& matrix = *factor.matrix;
+    TANDEM_CHECK(x->nb[1] == sizeof(InputBlock) * static_cast<std::size_t>(matrix.n_blocks()));
+    TANDEM_CHECK(matrix.n_out() == factors.front().matrix->n_out());
+    TANDEM_CHECK(factor.up == nullptr ||
+                 (factor.up->n_in() == matrix.n_in() && factor.up->n_out() == matrix.n_out()));
+    TANDEM_CHECK(factor.rows.first == n_rows);
+    n_rows += factor.rows.n;
+  }
+  TANDEM_CHECK(n_rows == x->ne[1]);
 }
 
 }  // namespace
@@ -147,30 +179,30 @@ void WideProducts::give_out_anew() {
   for (std::size_t i = 0; i < n_used_; ++i) nodes_[i].next_panel.store(0, std::memory_order_relaxed);
 }
 
-WideProducts::Node& WideProducts::next_node(const WideMatrix& matrix, const WideMatrix* up) {
+WideProducts::Node& WideProducts::next_node(std::span<const WideFactor> factors, const ggml_tensor* x) {
+  check_factors(factors, x);
   if (n_used_ == nodes_.size()) nodes_.emplace_back();
   Node& node = nodes_[n_used_++];
-  node.matrix = &matrix;
-  node.up = up;
-  node.next_matrix = nullptr;
-  if (n_used_ > 1) nodes_[n_used_ - 2].next_matrix = &matrix;
+  node.factors.assign(factors.begin(), factors.end());
+  node.next = nullptr;
+  if (n_used_ > 1) nodes_[n_used_ - 2].next = &node;
   return node;
 }
 
-ggml_tensor* WideProducts::multiply(ggml_context* context, const WideMatrix& matrix, ggml_tensor* x) {
-  check_blocks(matrix, x);
-  return ggml_custom_4d(context, GGML_TYPE_F32, matrix.n_out(), x->ne[1], 1, 1, &x, 1, run_product,
-                        GGML_N_TASKS_MAX, &next_node(matrix, nullptr));
+ggml_tensor* WideProducts::multiply(ggml_context* context, std::span<const WideFactor> factors,
+                                    ggml_tensor* x) {
+  Node& node = next_node(factors, x);
+  return ggml_custom_4d(context, GGML_TYPE_F32, factors.front().matrix->n_out(), x->ne[1], 1, 1, &x, 1,
+                        run_product, GGML_N_TASKS_MAX, &node);
 }
 
-ggml_tensor* WideProducts::gate(ggml_context* context, GateActivation activation, const WideMatrix& gate,
-                                const WideMatrix& up, ggml_tensor* x) {
-  check_blocks(gate, x);
-  check_blocks(up, x);
-  TANDEM_CHECK(gate.n_out() == up.n_out() && gate.n_out() % kBlockInputs == 0);
-  Node& node = next_node(gate, &up);
+ggml_tensor* WideProducts::gate(ggml_context* context, GateActivation activation,
+                                std::span<const WideFactor> factors, ggml_tensor* x) {
+  TANDEM_CHECK(factors.front().matrix->n_out() % kBlockInputs == 0);
+  Node& node = next_node(factors, x);
   node.activation = activation;
-  const std::size_t n_bytes = sizeof(InputBlock) * static_cast<std::size_t>(gate.n_panels());
+  const std::size_t n_bytes =
+      sizeof(InputBlock) * static_cast<std::size_t>(factors.front().matrix->n_panels());
   return ggml_custom_4d(context, GGML_TYPE_I8, static_cast<std::int64_t>(n_bytes), x->ne[1], 1, 1, &x, 1,
                         run_product, GGML_N_TASKS_MAX, &node);
 }

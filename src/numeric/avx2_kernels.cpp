@@ -15,14 +15,15 @@ namespace tandem {
 namespace {
 
 constexpr int kLanes = 8;
-constexpr int kHalf = 2;                                   // registers of outputs at a time
-constexpr int kHalves = kPanelOutputs / (kLanes * kHalf);  // of a panel
+constexpr int kWhole = kPanelOutputs / kLanes;  // registers of a panel's outputs
+constexpr int kHalf = kWhole / 2;               // as many at a time as leave room for sums of kTileRows
+constexpr int kHalves = 2;
 constexpr int kFours = kBlockInputs / 4;
 
-template <int kRows>
-using Products = __m256i[kRows][kHalf];
-template <int kRows>
-using Sums = __m256[kRows][kHalf];
+template <int kRows, int kRegisters = kHalf>
+using Products = __m256i[kRows][kRegisters];
+template <int kRows, int kRegisters = kHalf>
+using Sums = __m256[kRows][kRegisters];
 
 /// Some rows' inputs of a block.
 struct Inputs {
@@ -39,11 +40,11 @@ TANDEM_AVX2 inline void add_in_place(__m256i x, __m256i& sum) {
 }
 
 /// A block's integers, scaled, to the sums of floats.
-template <int kRows>
-TANDEM_AVX2 inline void add_scaled(const Products<kRows>& products, const float* scales, const Inputs& inputs,
-                                   Sums<kRows>& sums) {
-#pragma GCC unroll 2
-  for (int i = 0; i < kHalf; ++i) {
+template <int kRows, int kRegisters>
+TANDEM_AVX2 inline void add_scaled(const Products<kRows, kRegisters>& products, const float* scales,
+                                   const Inputs& inputs, Sums<kRows, kRegisters>& sums) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kRegisters; ++i) {
     const __m256 of_outputs = _mm256_load_ps(scales + kLanes * i);
 #pragma GCC unroll 4
     for (int row = 0; row < kRows; ++row) {
@@ -54,10 +55,10 @@ TANDEM_AVX2 inline void add_scaled(const Products<kRows>& products, const float*
 }
 
 /// From output `first` of the panel on.
-template <int kRows>
-TANDEM_AVX2 void store(const Sums<kRows>& sums, const BlockTile& tile, std::size_t first) {
+template <int kRows, int kRegisters>
+TANDEM_AVX2 void store(const Sums<kRows, kRegisters>& sums, const BlockTile& tile, std::size_t first) {
   for (int row = 0; row < kRows; ++row)
-    for (int i = 0; i < kHalf; ++i)
+    for (int i = 0; i < kRegisters; ++i)
       _mm256_storeu_ps(tile.out + tile.out_row * row + first + kLanes * i, sums[row][i]);
 }
 
@@ -115,7 +116,7 @@ template <int kRows>
       }
     }
   }
-  add_scaled<kRows>(products, scales, inputs, sums);
+  add_scaled<kRows, kHalf>(products, scales, inputs, sums);
 }
 
 /// A block's inputs are widened while the one before is multiplied: parts of what was just stored are slow to
@@ -138,7 +139,8 @@ TANDEM_AVX2 void multiply_rows(const BlockTile& tile) {
                           buffers[block % 2], sums[half]);
     }
   }
-  for (std::size_t half = 0; half < kHalves; ++half) store<kRows>(sums[half], tile, kLanes * kHalf * half);
+  for (std::size_t half = 0; half < kHalves; ++half)
+    store<kRows, kHalf>(sums[half], tile, kLanes * kHalf * half);
 }
 
 // ---- six bits: two products of bytes and their sum are one instruction ------------------------------------
@@ -169,7 +171,24 @@ TANDEM_AVX2 inline __m256i four_everywhere(const InputBlock& inputs, int four) {
   return _mm256_set1_epi32(x);
 }
 
-/// Of a block, in place of the rows' sums of integers, which start at their offsets.
+/// Where sums of integers begin.
+template <int kRows, int kRegisters>
+TANDEM_AVX2 inline void begin_at_offsets(const Inputs& inputs, Products<kRows, kRegisters>& products) {
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int i = 0; i < kRegisters; ++i)
+      products[row][i] = _mm256_set1_epi32(inputs.of_row(row).offset / kEightOverSix);
+}
+
+TANDEM_AVX2 inline void add_eight_products(__m256i first, __m256i x_first, __m256i second, __m256i x_second,
+                                           __m256i& sum) {
+  const __m256i sums_of_four =
+      _mm256_add_epi16(_mm256_maddubs_epi16(first, x_first), _mm256_maddubs_epi16(second, x_second));
+  add_in_place(sums_of_pairs(sums_of_four), sum);
+}
+
+/// Of a block, to the rows' sums of integers.
 template <int kRows>
 TANDEM_AVX2 inline void add_six_bit_products(const std::uint8_t* values, const Inputs& inputs,
                                              Products<kRows>& products) {
@@ -186,41 +205,60 @@ TANDEM_AVX2 inline void add_six_bit_products(const std::uint8_t* values, const I
       const __m256i x_first = four_everywhere(inputs.of_row(row), four);
       const __m256i x_second = four_everywhere(inputs.of_row(row), four + 1);
 #pragma GCC unroll 2
-      for (int i = 0; i < kHalf; ++i) {
-        const __m256i sums_of_four = _mm256_add_epi16(_mm256_maddubs_epi16(first[i], x_first),
-                                                      _mm256_maddubs_epi16(second[i], x_second));
-        add_in_place(sums_of_pairs(sums_of_four), products[row][i]);
-      }
+      for (int i = 0; i < kHalf; ++i)
+        add_eight_products(first[i], x_first, second[i], x_second, products[row][i]);
     }
   }
 }
 
-/// kHalf registers of outputs, from output `first` of the panel on.
+/// The same for all outputs of a panel and so few rows that their inputs have room in registers.
 template <int kRows>
-[[gnu::noinline]] TANDEM_AVX2 void multiply_half(const BlockTile& tile, std::size_t first,
-                                                 Fetching& fetching) {
-  Sums<kRows> sums = {};
+TANDEM_AVX2 inline void add_six_bit_products(const std::uint8_t* values, const Inputs& inputs,
+                                             Products<kRows, kWhole>& products) {
+#pragma GCC unroll 4
+  for (int four = 0; four < kFours; four += 2, values += 8 * kPanelOutputs) {
+    __m256i x_first[kRows], x_second[kRows];
+#pragma GCC unroll 2
+    for (int row = 0; row < kRows; ++row) {
+      x_first[row] = four_everywhere(inputs.of_row(row), four);
+      x_second[row] = four_everywhere(inputs.of_row(row), four + 1);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kWhole; ++i) {
+      const __m256i first = four_inputs_of(values, i);
+      const __m256i second = four_inputs_of(values + 4 * kPanelOutputs, i);
+#pragma GCC unroll 2
+      for (int row = 0; row < kRows; ++row)
+        add_eight_products(first, x_first[row], second, x_second[row], products[row][i]);
+    }
+  }
+}
+
+/// kRegisters of outputs, from output `first` of the panel on.
+template <int kRows, int kRegisters>
+[[gnu::noinline]] TANDEM_AVX2 void multiply_outputs(const BlockTile& tile, std::size_t first,
+                                                    Fetching& fetching) {
+  Sums<kRows, kRegisters> sums = {};
   Inputs inputs{.block = tile.inputs, .n_blocks = tile.n_blocks};
   for (const WeightBlock* weights = tile.weights; weights != tile.weights + tile.n_blocks;
        ++weights, ++inputs.block) {
     fetching.step();
-    Products<kRows> products;
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row)
-#pragma GCC unroll 2
-      for (int i = 0; i < kHalf; ++i)
-        products[row][i] = _mm256_set1_epi32(inputs.of_row(row).offset / kEightOverSix);
+    Products<kRows, kRegisters> products;
+    begin_at_offsets<kRows, kRegisters>(inputs, products);
     add_six_bit_products<kRows>(weights->values[0][first].data(), inputs, products);
-    add_scaled<kRows>(products, weights->scales.data() + first, inputs, sums);
+    add_scaled<kRows, kRegisters>(products, weights->scales.data() + first, inputs, sums);
   }
-  store<kRows>(sums, tile, first);
+  store<kRows, kRegisters>(sums, tile, first);
 }
 
+/// A panel's memory is read once from end to end where the rows leave registers for all of its outputs: few
+/// rows are bound by that.
 template <int kRows>
 TANDEM_AVX2 void multiply_six_bit_rows(const BlockTile& tile) {
-  Fetching fetching(tile.fetch, kHalves * tile.n_blocks);
-  for (std::size_t first = 0; first < kPanelOutputs; first += std::size_t{kLanes} * kHalf)
-    multiply_half<kRows>(tile, first, fetching);
+  constexpr int kRegisters = kRows <= 2 ? kWhole : kHalf;
+  Fetching fetching(tile.fetch, kWhole / kRegisters * tile.n_blocks);
+  for (std::size_t first = 0; first < kPanelOutputs; first += std::size_t{kLanes} * kRegisters)
+    multiply_outputs<kRows, kRegisters>(tile, first, fetching);
 }
 
 }  // namespace

@@ -227,7 +227,7 @@ TEST_F(Adapters, WideCopiesAreThereBeforeTheFirstSession) {
   testing::write_tiny_llama(base_, shape, testing::add_stream_metadata);
   const std::string q8 = folder_.file("q8.gguf");
   quantize_file(base_, q8, "q8_0");
-  Engine engine = Engine::load(q8, {.n_threads = 1, .session_slots = 256, .max_sessions = 2});
+  Engine engine = Engine::load(q8, {.n_threads = 1, .session_slots = 256, .max_sessions = 1});
   EXPECT_EQ(engine.wide_rows(), 0);
   const std::string path = adapter("a.gguf", {});
   engine.load_adapter(path);
@@ -238,6 +238,19 @@ TEST_F(Adapters, WideCopiesAreThereBeforeTheFirstSession) {
   Session session = engine.open({.target_languages = {"de"}, .adapter = path});
   EXPECT_EQ(engine.wide_rows(), measured);
   EXPECT_FALSE(translate(session).empty());
+}
+
+TEST_F(Adapters, WideCopiesAreUsedAsOneChooses) {
+  if (!has_block_products()) GTEST_SKIP() << "this CPU has no products in blocks";
+  testing::write_tiny_llama(base_, {}, testing::add_stream_metadata);
+  const std::string q8 = folder_.file("q8.gguf");
+  quantize_file(base_, q8, "q8_0");
+  for (const auto& [wide, expected] : {std::pair(Wide::kAlways, 1), std::pair(Wide::kNever, 0)}) {
+    Engine engine = Engine::load(q8, {.n_threads = 1, .session_slots = 256, .wide = wide});
+    Session session = engine.open({.target_languages = {"de"}});
+    EXPECT_EQ(engine.wide_rows(), expected);
+    EXPECT_FALSE(translate(session).empty());
+  }
 }
 
 TEST_F(Adapters, WhatIsNotLoadedOrCannotEndIsRefused) {

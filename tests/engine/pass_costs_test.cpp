@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -31,6 +32,9 @@ TEST(PassCosts, ForksPayWhereRowsAreCheap) {
   EXPECT_FALSE(both.forks_pay(16)) << "with many sessions every row counts";
   const PassCosts gemma({{1, 9.34}, {2, 13.06}, {4, 16.74}});
   EXPECT_TRUE(gemma.forks_pay(1));
+  const PassCosts gemma_in_copies({{1, 8.2}, {2, 9.4}, {4, 11.8}, {16, 26.2}, {64, 83.8}});
+  EXPECT_TRUE(gemma_in_copies.forks_pay(1));
+  EXPECT_TRUE(gemma_in_copies.forks_pay(4));
   const PassCosts smollm2({{1, 8.0}, {2, 16.0}, {4, 24.0}});
   EXPECT_FALSE(smollm2.forks_pay(1)) << "as cheap as drafts is not cheap enough";
 }
@@ -58,7 +62,8 @@ class NotingNetwork final : public Network {
     n_rows.push_back(static_cast<int>(pass[0].rows.size()));
     EXPECT_EQ(pass[0].cached.size(), pass[0].rows.size());
     const bool is_wide = wide_rows_ > 0 && n_rows.back() >= wide_rows_;
-    if (is_wide ? n_rows.back() < wide_pays_from : n_rows.back() >= wide_pays_from) linger();
+    const bool pays = n_rows.back() >= wide_pays_from;
+    std::this_thread::sleep_for(is_wide == pays ? pause_where_it_pays : pause);
     return {};
   }
   void set_wide_rows(int least) override { wide_rows_ = least; }
@@ -66,11 +71,11 @@ class NotingNetwork final : public Network {
 
   std::vector<int> n_rows;
   int wide_pays_from = 1;
+  std::chrono::milliseconds pause{5};
+  std::chrono::milliseconds pause_where_it_pays{0};
   int n_free() const { return n_free_; }
 
  private:
-  static void linger() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
-
   int n_free_;
   int wide_rows_ = 0;
   int max_rows_;
@@ -89,13 +94,25 @@ TEST(PassCosts, AreMeasuredInTheRoomThereIsAndLeaveItFree) {
 }
 
 TEST(WideRows, BeginWhereTheyAreFaster) {
-  for (const int from : {2, 4, 8, 16, 32}) {
+  for (const int from : {1, 2, 4, 8, 16, 32}) {
     NotingNetwork network(64, 64);
     network.wide_pays_from = from;
     EXPECT_EQ(find_wide_rows(network, nullptr, 64), from);
     EXPECT_EQ(network.wide_rows(), 0) << "the caller sets them";
     EXPECT_EQ(network.n_free(), 64);
   }
+  NotingNetwork alone(64, 64);  // a session that has the engine for itself: no pass of its sees more rows
+  EXPECT_EQ(find_wide_rows(alone, nullptr, 4), 1);
+  EXPECT_EQ(*std::max_element(alone.n_rows.begin(), alone.n_rows.end()), 4);
+}
+
+TEST(WideRows, MayCostALittleWhereTheyAreNoFaster) {
+  using std::chrono::milliseconds;
+  NotingNetwork network(64, 64);
+  network.pause = milliseconds(20);
+  network.wide_pays_from = 1000;
+  network.pause_where_it_pays = milliseconds(19);
+  EXPECT_EQ(find_wide_rows(network, nullptr, 2), 1);
 }
 
 TEST(WideRows, AreNoneWhereTheyNeverAre) {

@@ -77,9 +77,12 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   }
 
   std::vector<float> multiply(const WideMatrix& matrix, int n_rows, int n_threads) {
+    return multiply(std::vector{WideFactor{.rows = {0, n_rows}, .matrix = &matrix}}, n_rows, n_threads);
+  }
+  std::vector<float> multiply(std::span<const WideFactor> factors, int n_rows, int n_threads) {
     WideProducts products;
     return compute(n_rows, n_threads, [&](ggml_context* context, ggml_tensor* x) {
-      return products.multiply(context, matrix, wide_blocks(context, x));
+      return products.multiply(context, factors, wide_blocks(context, x));
     });
   }
 
@@ -133,6 +136,21 @@ TEST_P(WideProduct, IsTheSameForEveryNumberOfThreads) {
   for (const int n_threads : {2, 3, 8}) EXPECT_EQ(multiply(copy, 37, n_threads), one) << n_threads;
 }
 
+/// Each row as if it were alone with its matrix.
+TEST_P(WideProduct, RowsMayHaveMatricesOfTheirOwn) {
+  const WideMatrix six = matrix(WeightBits::kSix), eight = matrix(WeightBits::kEight);
+  const std::vector<WideFactor> factors = {
+      {{0, 3}, &six}, {{3, 1}, &eight}, {{4, 9}, &six}, {{13, 5}, &eight}};
+  const std::vector<float> of_six = multiply(six, 18, 1), of_eight = multiply(eight, 18, 1);
+  std::vector<float> expected;
+  for (const WideFactor& factor : factors) {
+    const auto& from = factor.matrix == &six ? of_six : of_eight;
+    const auto first = from.begin() + std::ptrdiff_t{factor.rows.first} * n_out();
+    expected.insert(expected.end(), first, first + std::ptrdiff_t{factor.rows.n} * n_out());
+  }
+  for (const int n_threads : {1, 2, 5}) EXPECT_EQ(multiply(factors, 18, n_threads), expected) << n_threads;
+}
+
 /// The very same numbers, for any number of rows and threads.
 TEST_P(WideProduct, AGateIsItsTwoProductsPutTogether) {
   const int n = n_out() / kBlockInputs * kBlockInputs;
@@ -147,7 +165,9 @@ TEST_P(WideProduct, AGateIsItsTwoProductsPutTogether) {
         const ggml_context_ptr context(ggml_init({std::size_t{1} << 24U, nullptr, false}));
         ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, n_in(), n_rows);
         std::copy_n(inputs_.begin(), ggml_nelements(x), ggml_get_data_f32(x));
-        ggml_tensor* y = products.gate(context.get(), activation, gate, up, wide_blocks(context.get(), x));
+        const WideFactor factor{.rows = {0, n_rows}, .matrix = &gate, .up = &up};
+        ggml_tensor* y =
+            products.gate(context.get(), activation, std::span(&factor, 1), wide_blocks(context.get(), x));
         ggml_cgraph* graph = ggml_new_graph(context.get());
         ggml_build_forward_expand(graph, y);
         ASSERT_EQ(ggml_graph_compute_with_ctx(context.get(), graph, n_threads), GGML_STATUS_SUCCESS);
@@ -213,8 +233,10 @@ class WideModel : public ::testing::Test {
     tokens_ = random_tokens(model_->config().n_vocab, 3);
   }
 
-  std::shared_ptr<const Adapter> adapter(const std::string& name, unsigned seed) {
-    testing::write_tiny_adapter(folder_.file(name), folder_.file("f32.gguf"), {.rank = 4, .seed = seed});
+  std::shared_ptr<const Adapter> adapter(const std::string& name, unsigned seed,
+                                         const std::vector<int>& kept = {}) {
+    testing::write_tiny_adapter(folder_.file(name), folder_.file("f32.gguf"),
+                                {.rank = 4, .seed = seed, .kept = kept});
     return model_->load_adapter(folder_.file(name));
   }
 
@@ -277,19 +299,36 @@ TEST_F(WideModel, AnAdapterIsFoldedIn) {
       << "the model itself has no copies here";
 }
 
-TEST_F(WideModel, RowsOfSeveralAdaptersTakeNoCopy) {
-  const std::vector<std::shared_ptr<const Adapter>> adapters = {adapter("a.gguf", 5), nullptr,
-                                                                adapter("b.gguf", 6)};
+/// As if each session had the pass for itself, bit by bit: with heads of one's own or the model's.
+TEST_F(WideModel, RowsOfSeveralAdaptersTakeTheirOwnCopies) {
+  const std::vector<std::shared_ptr<const Adapter>> adapters = {
+      adapter("a.gguf", 5), nullptr, adapter("b.gguf", 6, {2, 5, 7}), nullptr, adapter("c.gguf", 7)};
+  const auto net = network();
+  for (const auto& each : adapters) ASSERT_TRUE(net->widen(each));
+  net->set_wide_rows(1);
+  std::vector<TestSession> sessions;
+  std::vector<SessionRows> pass;
+  std::vector<float> alone;
+  for (const auto& each : adapters) {
+    const std::vector<float> logits = evaluate(*net, each, tokens_);
+    alone.insert(alone.end(), logits.begin(), logits.end());
+    sessions.emplace_back(*net, 32, Position::whole(kSourceRows), each);
+    add_text(sessions.back(), tokens_);
+  }
+  for (TestSession& session : sessions) pass.push_back(session.take_rows());
+  EXPECT_EQ(testing::flat(net->evaluate(pass)), alone);
+}
+
+TEST_F(WideModel, OneWithoutCopiesLeavesThePassWithout) {
+  const auto lora = adapter("a.gguf", 5);
   std::vector<std::vector<float>> logits;
   for (const bool is_wide : {false, true}) {
     const auto net = network();
-    if (is_wide) {
-      for (const auto& each : adapters) ASSERT_TRUE(net->widen(each));
-      net->set_wide_rows(1);
-    }
+    ASSERT_TRUE(!is_wide || net->widen(lora));
+    net->set_wide_rows(1);
     std::vector<TestSession> sessions;
     std::vector<SessionRows> pass;
-    for (const auto& each : adapters) {
+    for (const auto& each : {lora, std::shared_ptr<const Adapter>()}) {
       sessions.emplace_back(*net, 32, Position::whole(kSourceRows), each);
       add_text(sessions.back(), tokens_);
     }
@@ -297,6 +336,30 @@ TEST_F(WideModel, RowsOfSeveralAdaptersTakeNoCopy) {
     logits.push_back(testing::flat(net->evaluate(pass)));
   }
   EXPECT_EQ(logits[0], logits[1]);
+}
+
+/// One key head or several, more threads than there are or fewer.
+TEST_F(WideModel, IsTheSameForEveryNumberOfThreads) {
+  for (const auto& [name, shape] : testing::family_shapes()) {
+    testing::write_tiny_family(folder_.file("f32.gguf"), shape);
+    quantize_file(folder_.file("f32.gguf"), folder_.file("q8.gguf"), "q8_0");
+    const auto model = Model::load(folder_.file("q8.gguf"));
+    std::vector<float> expected;
+    for (const int n_threads : {1, 2, 3, 8}) {
+      const auto net = model->make_network({.n_threads = n_threads, .n_slots = 64});
+      ASSERT_TRUE(net->widen(nullptr));
+      net->set_wide_rows(1);
+      TestSession session(*net, 32, Position::whole(3));
+      std::vector<float> logits;
+      for (int i = 0; i < 6; ++i) {  // a row in a pass
+        i < 3 ? session.source(10 + i) : session.target(10 + i, 3);
+        const std::vector<float> of_row = session.evaluate();
+        logits.insert(logits.end(), of_row.begin(), of_row.end());
+      }
+      if (expected.empty()) expected = logits;
+      EXPECT_EQ(logits, expected) << name << ", " << n_threads << " threads";
+    }
+  }
 }
 
 /// Two passes of three sessions, with two rows of the source first and then 2, 5 and 8 of the target: all on
@@ -353,6 +416,20 @@ TEST_F(WideModel, CopiesGoWithTheirAdapter) {
   ASSERT_TRUE(wide->widen(nullptr));
   EXPECT_TRUE(watched.expired());
   expect_close(evaluate(*wide, nullptr, tokens_), evaluate(*network(), nullptr, tokens_), kClose, "after it");
+}
+
+TEST_F(WideModel, WithoutCopiesItIsAsBefore) {
+  auto lora = adapter("a.gguf", 5);
+  const std::weak_ptr<const Adapter> watched = lora;
+  const auto wide = network();
+  ASSERT_TRUE(wide->widen(lora));
+  wide->set_wide_rows(1);
+  (void)evaluate(*wide, lora, tokens_);
+  wide->narrow();
+  EXPECT_EQ(evaluate(*wide, lora, tokens_), evaluate(*network(), lora, tokens_));
+  lora.reset();
+  (void)evaluate(*wide, nullptr, tokens_);
+  EXPECT_TRUE(watched.expired()) << "it holds no copy that is an adapter's";
 }
 
 TEST_F(WideModel, WhatIsExactStaysExact) {
