@@ -5,6 +5,7 @@
 #include <ggml-cpu.h>
 #include <ggml.h>
 
+#include <chrono>
 #include <mutex>
 
 #include "model/ggml_log.h"
@@ -72,6 +73,13 @@ Backend::Backend(ggml_backend_dev_t device, int n_threads)
 Backend::~Backend() {
   backend_.reset();
   if (threads_ != nullptr) free_threads_(threads_);
+}
+
+void Backend::compute(ggml_cgraph* graph) {
+  const auto start = std::chrono::steady_clock::now();
+  if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
+    throw Error(ErrorCode::kInternal, "the device could not compute the pass");
+  waits_.note(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 void Backend::check(ggml_cgraph* graph) const {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "model/thread_waits.h"
+
 struct ggml_threadpool;
 
 namespace tandem {
@@ -32,6 +34,8 @@ class Backend {
   ggml_backend_buffer_type_t buffer_type() const {
     return ggml_backend_get_default_buffer_type(backend_.get());
   }
+  /// Throws Error{kInternal} if the device fails.
+  void compute(ggml_cgraph* graph);
   /// Throws Error{kUnsupported} if the device cannot compute some node, of which it would make an abort.
   void check(ggml_cgraph* graph) const;
   bool is_host() const { return ggml_backend_buft_is_host(buffer_type()); }
@@ -42,6 +46,7 @@ class Backend {
   ggml_threadpool* threads_ = nullptr;  // outlived by nothing that uses it: backend_ goes first
   void (*free_threads_)(ggml_threadpool*) = nullptr;
   ggml_backend_ptr backend_;
+  ThreadWaits waits_;
 };
 
 }  // namespace tandem

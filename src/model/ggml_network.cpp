@@ -92,9 +92,7 @@ Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
   set_rows();
   set_masks();
   graph_.start();
-  if (ggml_backend_graph_compute(backend_.get(), graph_.graph()) != GGML_STATUS_SUCCESS) {
-    throw Error(ErrorCode::kInternal, "the device could not compute the pass");
-  }
+  backend_.compute(graph_.graph());
   return read_logits(pass);
 }
 
