@@ -146,10 +146,11 @@ json::object describe_cache(const ModelConfig& config, int n_slots) {
 
 /// Of an open session, with the default cache: its span, and what else it holds.
 std::int64_t session_bytes(const InspectArguments& arguments) {
-  Engine engine = Engine::load(arguments.model, {.n_threads = 1, .session_slots = arguments.slots});
+  // Copies and forks by cost would have passes timed, which looking at a file is no reason for.
+  Engine engine =
+      Engine::load(arguments.model, {.n_threads = 1, .session_slots = arguments.slots, .wide = Wide::kNever});
   if (!arguments.adapter.empty()) engine.load_adapter(arguments.adapter);
   const std::string language = engine.target_languages(arguments.adapter).front();
-  // Forks by cost would have passes timed, which looking at a file is no reason for.
   return engine.open({.target_languages = {language}, .adapter = arguments.adapter, .fork = Fork::kNever})
       .memory_bytes();
 }
@@ -186,10 +187,12 @@ void describe_running(const InspectArguments& arguments, json::object& about) {
   about["session_slots"] = arguments.slots;
   about["cache"] = describe_cache(model->config(), arguments.slots);
   std::optional<StreamMetadata> stream = model->metadata();
+  std::shared_ptr<const Adapter> adapter;
   if (!arguments.adapter.empty()) {
-    const auto adapter = model->load_adapter(arguments.adapter);
+    adapter = model->load_adapter(arguments.adapter);
     if (adapter->metadata()) stream = adapter->metadata();
   }
+  about["copies_bytes"] = static_cast<std::int64_t>(model->wide_copy_bytes(adapter.get()));
   if (!stream) {
     if (const auto chat = find_chat_format(*model->vocabulary()))
       about["chat"] = describe_chat(*chat, *model->vocabulary());

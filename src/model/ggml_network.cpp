@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <tuple>
 
 #include "model/adapter.h"
 #include "model/config.h"
@@ -91,6 +93,7 @@ Logits GgmlNetwork::evaluate(std::span<const SessionRows> pass) {
     cache_.prepare(order_[i]->span, graph_.shape().sessions[i].n_keys);
   set_rows();
   set_masks();
+  set_key_order();
   graph_.start();
   backend_.compute(graph_.graph());
   return read_logits(pass);
@@ -128,6 +131,8 @@ void GgmlNetwork::make_shape() {
     part.n_keys = std::min(round_up(static_cast<int>(session->cached.size()), kKeyStep), session->span.size);
     part.mask = shape_.n_mask;
     shape_.n_mask += static_cast<std::size_t>(part.n_rows) * static_cast<std::size_t>(part.n_keys);
+    part.keys = shape_.n_keys;
+    shape_.n_keys += static_cast<std::size_t>(part.n_keys);
     shape_.sessions.push_back(part);
     const int n_logits = count_wanted(*session);
     if (session->adapter) {
@@ -219,6 +224,27 @@ void GgmlNetwork::set_masks(int window, ggml_tensor* tensor) {
     show_keys(*order_[i], window, static_cast<std::size_t>(part.n_keys), std::span(mask_).subspan(part.mask));
   }
   upload(tensor, mask_);
+}
+
+/// By group and place in it, so that sums do not depend on when a row came into which slot; what nobody sees
+/// comes last.
+void GgmlNetwork::set_key_order() {
+  if (graph_.key_order() == nullptr) return;
+  key_order_.resize(graph_.shape().n_keys);
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const SessionPart& part = graph_.shape().sessions[i];
+    const std::span<const RowPlace> rows = order_[i]->cached;
+    const auto keys = std::span(key_order_).subspan(part.keys, static_cast<std::size_t>(part.n_keys));
+    std::iota(keys.begin(), keys.end(), 0);
+    const auto place_of = [&](std::int32_t key) {
+      const bool is_row = static_cast<std::size_t>(key) < rows.size();
+      const RowPlace row = is_row ? rows[static_cast<std::size_t>(key)] : RowPlace{.kind = RowKind::kDropped};
+      return std::tuple(row.kind == RowKind::kDropped, row.group, row.index, key);
+    };
+    std::sort(keys.begin(), keys.end(),
+              [&](std::int32_t a, std::int32_t b) { return place_of(a) < place_of(b); });
+  }
+  upload(graph_.key_order(), key_order_);
 }
 
 /// mask [rows, n_keys], all hidden so far.

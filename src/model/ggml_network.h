@@ -42,6 +42,7 @@ class GgmlNetwork final : public Network {
   void set_rows();
   void set_masks();
   void set_masks(int window, ggml_tensor* tensor);
+  void set_key_order();
   void show_keys(const SessionRows& session, int window, std::size_t n_keys, std::span<ggml_fp16_t> mask);
   Logits read_logits(std::span<const SessionRows> pass);
   std::span<const float> logits_of(std::size_t head, int row);
@@ -66,6 +67,7 @@ class GgmlNetwork final : public Network {
   std::vector<std::int32_t> logit_rows_;
   std::vector<RowPlace> queries_;
   std::vector<float> visibility_;
+  std::vector<std::int32_t> key_order_;
   std::vector<ggml_fp16_t> mask_;
   std::vector<std::size_t> first_logits_;
   std::vector<std::span<const float>> logits_;

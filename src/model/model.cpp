@@ -106,18 +106,28 @@ std::shared_ptr<const Adapter> Model::load_adapter(const std::string& path) cons
                        path);
 }
 
+bool Model::has_wide_products() const {
+  return ggml_backend_dev_type(impl_->head_source.device) == GGML_BACKEND_DEVICE_TYPE_CPU &&
+         has_block_products();
+}
+
+WideSource Model::wide_source(const Adapter* adapter) const {
+  return {.file = *impl_->file,
+          .matrices = impl_->matrices,
+          .head_name = impl_->head_source.name,
+          .head = adapter == nullptr ? *impl_->head : *adapter->head(),
+          .adapter = adapter};
+}
+
 std::unique_ptr<const WideCopies> Model::make_wide_copies(const Adapter* adapter,
                                                           const WideMatrix::ShareOut& share_out) const {
-  const bool is_cpu = ggml_backend_dev_type(impl_->head_source.device) == GGML_BACKEND_DEVICE_TYPE_CPU;
-  if (!is_cpu || !has_block_products()) return nullptr;
-  auto copies = std::make_unique<const WideCopies>(
-      WideSource{.file = *impl_->file,
-                 .matrices = impl_->matrices,
-                 .head_name = impl_->head_source.name,
-                 .head = adapter == nullptr ? *impl_->head : *adapter->head(),
-                 .adapter = adapter,
-                 .share_out = share_out});
+  if (!has_wide_products()) return nullptr;
+  auto copies = std::make_unique<const WideCopies>(wide_source(adapter), share_out);
   return copies->empty() ? nullptr : std::move(copies);
+}
+
+std::size_t Model::wide_copy_bytes(const Adapter* adapter) const {
+  return has_wide_products() ? tandem::wide_copy_bytes(wide_source(adapter)) : 0;
 }
 
 std::unique_ptr<Network> Model::make_network(const NetworkOptions& options) const {

@@ -22,6 +22,7 @@ namespace tandem {
 class Adapter;
 class WideCopies;
 struct Head;
+struct WideSource;
 
 class Model : public std::enable_shared_from_this<Model> {
  public:
@@ -50,12 +51,17 @@ class Model : public std::enable_shared_from_this<Model> {
   std::unique_ptr<const WideCopies> make_wide_copies(const Adapter* adapter,
                                                      const WideMatrix::ShareOut& share_out) const;
 
+  /// What they take; 0 where there are none.
+  std::size_t wide_copy_bytes(const Adapter* adapter) const;
+
   /// Throws Error{kInvalidArgument} for options out of range, Error{kUnsupported} if memory does not suffice.
   std::unique_ptr<Network> make_network(const NetworkOptions& options) const;
 
  private:
   struct Impl;
   explicit Model(std::unique_ptr<const Impl> impl);
+  bool has_wide_products() const;
+  WideSource wide_source(const Adapter* adapter) const;
 
   std::unique_ptr<const Impl> impl_;
 };

@@ -87,6 +87,7 @@ void PassGraph::make_inputs() {
   logit_rows_ = selects ? input(GGML_TYPE_I32, shape_.n_logits) : nullptr;
   mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
   if (config_.window > 0) window_mask_ = input(GGML_TYPE_F16, static_cast<std::int64_t>(shape_.n_mask));
+  key_order_ = attends_wide() ? input(GGML_TYPE_I32, static_cast<std::int64_t>(shape_.n_keys)) : nullptr;
 }
 
 ggml_tensor* PassGraph::input(ggml_type type, std::int64_t ne0, std::int64_t ne1) const {
@@ -109,6 +110,11 @@ ggml_tensor* PassGraph::rotate(int layer, ggml_tensor* x, ggml_tensor* factors) 
                        kBetaSlow);
 }
 
+bool PassGraph::attends_wide() const {
+  return !wide_parts_.empty() && attention_ == Attention::kFused &&
+         WideAttention::can_read(cache_.layer(0).k->type);
+}
+
 ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_tensor* v) const {
   ggml_context* ctx = context_.get();
   const Cache::Layer& cached = cache_.layer(layer);
@@ -118,9 +124,7 @@ ggml_tensor* PassGraph::attend(int layer, ggml_tensor* q, ggml_tensor* k, ggml_t
   ggml_tensor* values = ggml_set_rows(ctx, cached.v, v, slots_);  // ne = [n_embd_kv, n_slots]
   ggml_build_forward_expand(graph_, keys);
   ggml_build_forward_expand(graph_, values);
-  const bool is_wide = !wide_parts_.empty() && attention_ == Attention::kFused;
-  if (is_wide && WideAttention::can_read(keys->type))
-    return wide_attention_.attend(ctx, q, keys, values, masks);
+  if (attends_wide()) return wide_attention_.attend(ctx, q, keys, values, masks, key_order_);
   if (shape_.sessions.size() == 1) return attend_session(shape_.sessions.front(), masks, q, keys, values);
 
   ggml_tensor* joined = ggml_new_tensor_2d(ctx, GGML_TYPE_F32, config_.n_embd_q(), shape_.n_rows);

@@ -80,12 +80,16 @@ class PassGraph {
   // sliding windows.
   ggml_tensor* mask() const { return mask_; }
   ggml_tensor* window_mask() const { return window_mask_; }
+  /// i32, of each session [n_keys], one after the other: its keys in the order in which attention sums them.
+  /// Null where ggml's attends, which takes them as they lie.
+  ggml_tensor* key_order() const { return key_order_; }
   ggml_tensor* logits(std::size_t head) const { return logits_[head]; }  // ne = [n_ids, rows of the head]
 
  private:
   void make_context();
   void make_inputs();
   void make_wide_parts();
+  bool attends_wide() const;
   bool takes_copies(const ggml_tensor* x) const;
   bool has_copies(const ggml_tensor* matrix) const;
   std::span<const WideFactor> wide_factors(const ggml_tensor* x, const ggml_tensor* matrix,
@@ -128,6 +132,7 @@ class PassGraph {
   std::vector<ggml_tensor*> logits_;
   ggml_tensor* mask_ = nullptr;
   ggml_tensor* window_mask_ = nullptr;
+  ggml_tensor* key_order_ = nullptr;
 };
 
 }  // namespace tandem

@@ -21,6 +21,7 @@ struct SessionPart {
   int first_slot = 0;    // of the cache
   int n_keys = 0;        // slots that attention reads, from first_slot on
   std::size_t mask = 0;  // where its own begins in the pass' mask
+  std::size_t keys = 0;  // and among the keys of all sessions
 
   bool operator==(const SessionPart&) const = default;
 };
@@ -56,13 +57,14 @@ struct PassShape {
   int n_rows = 0;
   int n_logits = 0;
   std::size_t n_mask = 0;  // numbers of the pass' mask: rows times keys, over all sessions
+  std::size_t n_keys = 0;  // of all sessions
 
   bool operator==(const PassShape&) const = default;
   /// No rows; the memory stays.
   void clear() {
     sessions.clear(), adapters.clear(), heads.clear();
     n_rows = n_logits = 0;
-    n_mask = 0;
+    n_mask = n_keys = 0;
   }
 };
 

@@ -101,6 +101,7 @@ void WideAttention::Impl::run(ggml_tensor* y, int thread, int n_threads) {
         .v = data_of<Element>(y->src[2]) + keys,
         .slot = slot,
         .mask = data_of<Float16>(y->src[3]) + part.mask,
+        .order = data_of<std::int32_t>(y->src[4]) + part.keys,
         .scale = config.attention_scale,
         .soft_cap = config.attention_soft_cap,
         .out = static_cast<float*>(y->data) + row * y->nb[1] / sizeof(float) +
@@ -137,12 +138,13 @@ void WideAttention::begin(std::span<const SessionPart> parts) {
 }
 
 ggml_tensor* WideAttention::attend(ggml_context* context, ggml_tensor* q, ggml_tensor* keys,
-                                   ggml_tensor* values, ggml_tensor* mask) const {
-  TANDEM_CHECK(q->type == GGML_TYPE_F32 && mask->type == GGML_TYPE_F16 && keys->type == values->type);
+                                   ggml_tensor* values, ggml_tensor* mask, ggml_tensor* order) const {
+  TANDEM_CHECK(q->type == GGML_TYPE_F32 && mask->type == GGML_TYPE_F16 && order->type == GGML_TYPE_I32);
+  TANDEM_CHECK(keys->type == values->type);
   TANDEM_CHECK(can_read(keys->type) && q->nb[0] == sizeof(float));
-  ggml_tensor* inputs[] = {q, keys, values, mask};
+  ggml_tensor* inputs[] = {q, keys, values, mask, order};
   const auto run = keys->type == GGML_TYPE_F16 ? run_attention<Float16> : run_attention<float>;
-  return ggml_custom_4d(context, GGML_TYPE_F32, impl_->config.n_embd_q(), q->ne[2], 1, 1, inputs, 4, run,
+  return ggml_custom_4d(context, GGML_TYPE_F32, impl_->config.n_embd_q(), q->ne[2], 1, 1, inputs, 5, run,
                         GGML_N_TASKS_MAX, impl_.get());
 }
 

@@ -29,9 +29,9 @@ class WideAttention {
   /// The nodes that follow are another graph's, which has these sessions.
   void begin(std::span<const SessionPart> parts);
   /// q f32, ne = [head_dim, n_heads, n_rows]; keys and values ne = [n_embd_kv, n_slots], of one type; mask
-  /// f16, one-dimensional. Returns f32, ne = [n_embd_q, n_rows].
+  /// f16 and order i32, one-dimensional (PassGraph). Returns f32, ne = [n_embd_q, n_rows].
   ggml_tensor* attend(ggml_context* context, ggml_tensor* q, ggml_tensor* keys, ggml_tensor* values,
-                      ggml_tensor* mask) const;
+                      ggml_tensor* mask, ggml_tensor* order) const;
 
   struct Impl;
 

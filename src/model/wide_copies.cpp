@@ -27,29 +27,47 @@ WeightBits bits_for(const StoredTensor& stored) {
   return file_bits <= six_bits ? fastest_bits() : WeightBits::kEight;
 }
 
+int n_rows_of(const RowTable& rows, const std::vector<TokenId>& ids) {
+  return ids.empty() ? rows.n_rows() : static_cast<int>(ids.size());
+}
+
 /// Of the rows `ids` of a matrix, or of all.
-WideMatrix copy(const WideSource& source, const StoredTensor& stored, const std::vector<TokenId>& ids = {}) {
+WideMatrix copy(const WideSource& source, const StoredTensor& stored, const WideMatrix::ShareOut& share_out,
+                const std::vector<TokenId>& ids = {}) {
   const RowTable rows(stored);
   const LoraPair* pair = source.adapter == nullptr ? nullptr : source.adapter->find_pair(stored.name);
   const std::optional<LowRank> change = pair == nullptr ? std::nullopt : std::optional<LowRank>(*pair);
-  const int n_out = ids.empty() ? rows.n_rows() : static_cast<int>(ids.size());
+  const int n_out = n_rows_of(rows, ids);
   const auto read_row = [&](int i, std::span<float> row) {
     const int at = ids.empty() ? i : to_int(ids[static_cast<std::size_t>(i)]);
     rows.read(at, row);
     if (change) change->add_to(at, row);
   };
-  return {rows.width(), n_out, bits_for(stored), read_row, source.share_out};
+  return {rows.width(), n_out, bits_for(stored), read_row, share_out};
 }
 
 }  // namespace
 
-WideCopies::WideCopies(const WideSource& source) {
+std::size_t wide_copy_bytes(const WideSource& source) {
+  std::size_t bytes = 0;
+  const auto add = [&](const std::string& name, const std::vector<TokenId>& ids) {
+    const StoredTensor& stored = *source.file.find_tensor(name);
+    if (!suits(stored)) return;
+    const RowTable rows(stored);
+    bytes += WideMatrix::bytes_of(rows.width(), n_rows_of(rows, ids));
+  };
+  for (const auto& [name, matrix] : source.matrices) add(name, {});
+  add(source.head_name, source.head.ids);
+  return bytes;
+}
+
+WideCopies::WideCopies(const WideSource& source, const WideMatrix::ShareOut& share_out) {
   for (const auto& [name, matrix] : source.matrices) {
     const StoredTensor& stored = *source.file.find_tensor(name);
-    if (suits(stored)) copies_.emplace(matrix, copy(source, stored));
+    if (suits(stored)) copies_.emplace(matrix, copy(source, stored, share_out));
   }
   const StoredTensor& head = *source.file.find_tensor(source.head_name);
-  if (suits(head)) copies_.emplace(source.head.matrix, copy(source, head, source.head.ids));
+  if (suits(head)) copies_.emplace(source.head.matrix, copy(source, head, share_out, source.head.ids));
 }
 
 const WideMatrix* WideCopies::find(const ggml_tensor* matrix) const {

@@ -24,14 +24,16 @@ struct WideSource {
   const std::string& head_name;
   const Head& head;        // that the rows have
   const Adapter* adapter;  // null: the model as it is
-  const WideMatrix::ShareOut& share_out;
 };
+
+/// What copies of it take.
+std::size_t wide_copy_bytes(const WideSource& source);
 
 class WideCopies {
  public:
   /// Copies what is quantised; what the file has in f32, f16 or bf16 stays as exact as it is.
   /// Cost: reading, rounding and storing every weight.
-  explicit WideCopies(const WideSource& source);
+  WideCopies(const WideSource& source, const WideMatrix::ShareOut& share_out);
 
   /// Null for a matrix without a copy.
   const WideMatrix* find(const ggml_tensor* matrix) const;

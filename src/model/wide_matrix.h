@@ -26,6 +26,12 @@ class WideMatrix {
   /// Cost: every weight is read, rounded and stored.
   WideMatrix(int n_in, int n_out, WeightBits bits, const ReadRow& read_row, const ShareOut& share_out);
 
+  /// What one of that size takes.
+  static std::size_t bytes_of(int n_in, int n_out) {
+    return sizeof(WeightBlock) * static_cast<std::size_t>(n_in / kBlockInputs) *
+           static_cast<std::size_t>((n_out + kPanelOutputs - 1) / kPanelOutputs);
+  }
+
   WeightBits bits() const { return bits_; }
   int n_in() const { return n_in_; }
   int n_out() const { return n_out_; }

@@ -28,12 +28,20 @@ TANDEM_INLINE void dot_group(const float* x, const float* const* y, int n, float
   sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
 }
 
-/// y += the weighted sum of kGroup rows of x.
+/// y += the weighted rows of x, one after the other: a weight of 0 leaves y what it is, so that it does not
+/// matter which rows make a group.
 TANDEM_INLINE void add_group(const float* x, const float* weights, int n, float* y) {
   const float *x0 = x, *x1 = x + n, *x2 = x + std::ptrdiff_t{2} * n, *x3 = x + std::ptrdiff_t{3} * n;
   const float a = weights[0], b = weights[1], c = weights[2], d = weights[3];
 #pragma omp simd
-  for (int i = 0; i < n; ++i) y[i] += a * x0[i] + b * x1[i] + c * x2[i] + d * x3[i];
+  for (int i = 0; i < n; ++i) {
+    float sum = y[i];
+    sum += a * x0[i];
+    sum += b * x1[i];
+    sum += c * x2[i];
+    sum += d * x3[i];
+    y[i] = sum;
+  }
 }
 
 TANDEM_INLINE float capped(float score, float cap) {
@@ -42,35 +50,39 @@ TANDEM_INLINE float capped(float score, float cap) {
 }
 
 /// Scores of one row and head become weights that add up to 1.
-TANDEM_INLINE void soft_max(float* scores, const Float16* mask, int n, float scale, float cap) {
+TANDEM_INLINE void soft_max(float* scores, const float* hidden, int n, float scale, float cap) {
   float most = -std::numeric_limits<float>::infinity();
 #pragma omp simd reduction(max : most)
   for (int i = 0; i < n; ++i) {
     float score = scores[i] * scale;
-    score = (cap > 0.0F ? capped(score, cap) : score) + load(mask[i]);
+    score = (cap > 0.0F ? capped(score, cap) : score) + hidden[i];
     scores[i] = score;
     most = score > most ? score : most;
   }
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
+#pragma omp simd
   for (int i = 0; i < n; ++i) {
     // What is hidden weighs nothing at all, where fast_exp() would leave a trace of it.
-    const float e = scores[i] == -std::numeric_limits<float>::infinity() ? 0.0F : fast_exp(scores[i] - most);
-    scores[i] = e;
-    sum += e;
+    scores[i] = scores[i] == -std::numeric_limits<float>::infinity() ? 0.0F : fast_exp(scores[i] - most);
   }
+  float sum = 0;  // one after the other, so that what weighs nothing changes nothing
+  for (int i = 0; i < n; ++i) sum += scores[i];
   const float factor = 1.0F / sum;
 #pragma omp simd
   for (int i = 0; i < n; ++i) scores[i] *= factor;
 }
 
-/// Keys up to the last that any row sees.
-TANDEM_INLINE int count_seen(const Float16* mask, int n_rows, int n_keys) {
+template <typename Element>
+TANDEM_INLINE const Float16* mask_of(const AttentionBlock<Element>& block, int row) {
+  return block.mask + std::ptrdiff_t{row} * block.n_keys;
+}
+
+/// Keys in order up to the last that any row sees.
+template <typename Element>
+TANDEM_INLINE int count_seen(const AttentionBlock<Element>& block) {
   int n_seen = 0;
-  for (int row = 0; row < n_rows; ++row) {
-    const Float16* of_row = mask + std::ptrdiff_t{row} * n_keys;
-    for (int key = n_keys; key > n_seen; --key) {
-      if (of_row[key - 1].bits == 0) n_seen = key;
+  for (int row = 0; row < block.n_rows; ++row) {
+    for (int i = block.n_keys; i > n_seen; --i) {
+      if (mask_of(block, row)[block.order[i - 1]].bits == 0) n_seen = i;
     }
   }
   return n_seen;
@@ -99,7 +111,7 @@ TANDEM_INLINE void score_keys(const AttentionBlock<Element>& block, int n_seen, 
   const int n_queries = block.n_rows * block.n_heads;
   float* key = scratch.widened.data();
   for (int j = 0; j < n_seen; ++j) {
-    widen(block.k + static_cast<std::size_t>(j) * block.slot, key, block.head_dim);
+    widen(block.k + static_cast<std::size_t>(block.order[j]) * block.slot, key, block.head_dim);
     for (int first = 0; first < n_queries; first += kGroup) {
       const float* queries[kGroup];
       float sums[kGroup];
@@ -118,7 +130,7 @@ TANDEM_INLINE void add_values(const AttentionBlock<Element>& block, int n_seen, 
   for (int first = 0; first < n_seen; first += kGroup) {
     for (int i = 0; i < kGroup; ++i) {
       // Past the last one that again, its weight 0.
-      const int key = std::min(first + i, n_seen - 1);
+      const int key = block.order[std::min(first + i, n_seen - 1)];
       widen(block.v + static_cast<std::size_t>(key) * block.slot, values + std::ptrdiff_t{i} * block.head_dim,
             block.head_dim);
     }
@@ -133,20 +145,24 @@ TANDEM_INLINE void add_values(const AttentionBlock<Element>& block, int n_seen, 
 
 template <typename Element>
 TANDEM_INLINE void attend_any(const AttentionBlock<Element>& block, AttentionScratch& scratch) {
-  const int n_seen = count_seen(block.mask, block.n_rows, block.n_keys);
+  const int n_seen = count_seen(block);
   score_keys(block, n_seen, scratch);
-  for (int query = 0; query < block.n_rows * block.n_heads; ++query) {
-    soft_max(scores_of(block, query, scratch),
-             block.mask + std::ptrdiff_t{query / block.n_heads} * block.n_keys, n_seen, block.scale,
-             block.soft_cap);
-    std::fill_n(out_of(block, query), block.head_dim, 0.0F);
+  for (int row = 0; row < block.n_rows; ++row) {
+    float* hidden = scratch.hidden.data();
+    for (int i = 0; i < n_seen; ++i) hidden[i] = load(mask_of(block, row)[block.order[i]]);
+    for (int query = row * block.n_heads; query < (row + 1) * block.n_heads; ++query) {
+      soft_max(scores_of(block, query, scratch), hidden, n_seen, block.scale, block.soft_cap);
+      std::fill_n(out_of(block, query), block.head_dim, 0.0F);
+    }
   }
   add_values(block, n_seen, scratch);
 }
 
-void make_room(int head_dim, int n_scores, AttentionScratch& scratch) {
-  scratch.widened.resize(std::size_t{kGroup} * static_cast<std::size_t>(head_dim));
-  scratch.scores.resize(static_cast<std::size_t>(n_scores));
+template <typename Element>
+void make_room(const AttentionBlock<Element>& block, AttentionScratch& scratch) {
+  scratch.widened.resize(std::size_t{kGroup} * static_cast<std::size_t>(block.head_dim));
+  scratch.scores.resize(static_cast<std::size_t>(block.n_rows * block.n_heads * block.n_keys));
+  scratch.hidden.resize(static_cast<std::size_t>(block.n_keys));
 }
 
 TANDEM_CLONES void attend_f16(const AttentionBlock<Float16>& block, AttentionScratch& scratch) {
@@ -160,12 +176,12 @@ TANDEM_CLONES void attend_f32(const AttentionBlock<float>& block, AttentionScrat
 }  // namespace
 
 void attend(const AttentionBlock<Float16>& block, AttentionScratch& scratch) {
-  make_room(block.head_dim, block.n_rows * block.n_heads * block.n_keys, scratch);
+  make_room(block, scratch);
   attend_f16(block, scratch);
 }
 
 void attend(const AttentionBlock<float>& block, AttentionScratch& scratch) {
-  make_room(block.head_dim, block.n_rows * block.n_heads * block.n_keys, scratch);
+  make_room(block, scratch);
   attend_f32(block, scratch);
 }
 

@@ -87,6 +87,7 @@ TEST(Inspect, SaysWhatASessionsCacheTakes) {
     EXPECT_EQ(cache.at("slot_bytes").as_int64(), slot_bytes[i]) << kTypes[i];
     EXPECT_EQ(cache.at("span_bytes").as_int64(), slot_bytes[i] * 100) << kTypes[i];
   }
+  EXPECT_EQ(about.at("copies_bytes").as_int64(), 0) << "of f32 there are none";
   // An open session holds its span and little else.
   const std::int64_t held = about.at("session_bytes").as_int64() - slot_bytes[1] * 100;
   EXPECT_GT(held, 0);

@@ -362,6 +362,62 @@ TEST_F(WideModel, IsTheSameForEveryNumberOfThreads) {
   }
 }
 
+/// Logits of target rows, of which row i sees i + 2 rows of a source. `n_ahead` source rows more than that
+/// are there before it, in passes of `n_at_a_time`, and drafts come and go.
+std::vector<float> scheduled(Network& network, std::span<const int> tokens, int n_ahead, int n_at_a_time,
+                             bool has_drafts) {
+  const int n_source = static_cast<int>(tokens.size());
+  TestSession session(network, 128, Position::whole(0));
+  TestSession other(network, 128, Position::whole(0));
+  int n_read = 0;
+  const auto read_to = [&](int n) {
+    for (; n_read < n; ++n_read) {
+      session.source(tokens[static_cast<std::size_t>(n_read)], false);
+      if ((n_read + 1) % n_at_a_time == 0) (void)session.evaluate();
+    }
+  };
+  std::vector<float> logits;
+  for (int i = 0; i + 2 <= n_source; ++i) {
+    const int visible = i + 2;
+    read_to(std::max(n_read, std::min(visible + n_ahead, n_source)));
+    if (has_drafts) {
+      const Slot draft = session.target(tokens[static_cast<std::size_t>(i)], visible, RowKind::kDraft);
+      (void)session.evaluate();
+      session.timeline().drop(draft);
+      other.source(tokens[static_cast<std::size_t>(i)]);
+    }
+    session.target(tokens[static_cast<std::size_t>(n_source - 1 - i)], visible);
+    std::vector<SessionRows> pass;
+    pass.push_back(session.take_rows());
+    if (has_drafts) pass.push_back(other.take_rows());
+    const std::span<const float> of_row = network.evaluate(pass).row(0);
+    logits.insert(logits.end(), of_row.begin(), of_row.end());
+  }
+  session.release();
+  other.release();
+  return logits;
+}
+
+/// Bit by bit: what a session writes depends neither on when its source came nor on who is beside it.
+TEST_F(WideModel, NoScheduleChangesALogit) {
+  for (const auto& [name, shape] : testing::family_shapes()) {
+    testing::write_tiny_family(folder_.file("f32.gguf"), shape);
+    quantize_file(folder_.file("f32.gguf"), folder_.file("q8.gguf"), "q8_0");
+    const auto model = Model::load(folder_.file("q8.gguf"));
+    const auto net = model->make_network({.n_threads = 2, .n_slots = 256});
+    ASSERT_TRUE(net->widen(nullptr));
+    net->set_wide_rows(1);
+    std::vector<int> tokens;  // many: rounding hides most differences of a row
+    for (unsigned seed = 0; seed < 3; ++seed) {
+      const std::vector<int> some = random_tokens(model->config().n_vocab, seed);
+      tokens.insert(tokens.end(), some.begin(), some.end());
+    }
+    const std::vector<float> expected = scheduled(*net, tokens, 0, 1, false);
+    EXPECT_EQ(scheduled(*net, tokens, 60, 60, false), expected) << name << ": all read ahead";
+    EXPECT_EQ(scheduled(*net, tokens, 5, 3, true), expected) << name << ": among drafts and others";
+  }
+}
+
 /// Two passes of three sessions, with two rows of the source first and then 2, 5 and 8 of the target: all on
 /// one network, or each on its own. Returns each session's logits, pass after pass.
 std::vector<std::vector<float>> two_passes(std::span<const std::unique_ptr<Network>> networks, int n_vocab) {
@@ -416,6 +472,23 @@ TEST_F(WideModel, CopiesGoWithTheirAdapter) {
   ASSERT_TRUE(wide->widen(nullptr));
   EXPECT_TRUE(watched.expired());
   expect_close(evaluate(*wide, nullptr, tokens_), evaluate(*network(), nullptr, tokens_), kClose, "after it");
+}
+
+TEST_F(WideModel, SaysWhatCopiesTake) {
+  const ModelConfig& config = model_->config();
+  const auto blocks = [](int n_in, int n_out) { return n_in / 32 * ((n_out + 31) / 32); };
+  const auto bytes_of = [](int n_blocks) {
+    return std::size_t{32 * 32 + 32 * 4} * static_cast<unsigned>(n_blocks);
+  };
+  const int of_layer = blocks(config.n_embd, config.n_embd_q()) +
+                       2 * blocks(config.n_embd, config.n_embd_kv()) +
+                       blocks(config.n_embd_q(), config.n_embd) + 2 * blocks(config.n_embd, config.n_ff) +
+                       blocks(config.n_ff, config.n_embd);
+  const int of_layers = config.n_layers * of_layer;
+  EXPECT_EQ(model_->wide_copy_bytes(nullptr), bytes_of(of_layers + blocks(config.n_embd, config.n_vocab)));
+  const auto lora = adapter("a.gguf", 5, {2, 5, 7});
+  EXPECT_EQ(model_->wide_copy_bytes(lora.get()), bytes_of(of_layers + blocks(config.n_embd, 3)));
+  EXPECT_EQ(Model::load(folder_.file("f32.gguf"))->wide_copy_bytes(nullptr), 0);
 }
 
 TEST_F(WideModel, WithoutCopiesItIsAsBefore) {

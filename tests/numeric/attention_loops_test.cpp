@@ -5,8 +5,10 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <random>
 
 namespace tandem {
@@ -64,6 +66,7 @@ struct Example {
         k(static_cast<std::size_t>(shape.n_keys) * slot(shape)),
         v(k.size()),
         mask(static_cast<std::size_t>(shape.n_rows * shape.n_keys), kHidden),
+        order(static_cast<std::size_t>(shape.n_keys)),
         out(static_cast<std::size_t>(shape.n_rows) * out_row(shape), -7.0F) {
     std::mt19937 random(static_cast<unsigned>(shape.head_dim + shape.n_keys));
     for (float& x : q) make(random, x);
@@ -78,6 +81,8 @@ struct Example {
         else if (3 * key >= 2 * shape.n_keys)
           x = kHidden;
       }
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), random);
     block = {.head_dim = shape.head_dim,
              .n_rows = shape.n_rows,
              .n_heads = shape.n_heads,
@@ -89,6 +94,7 @@ struct Example {
              .v = v.data(),
              .slot = slot(shape),
              .mask = mask.data(),
+             .order = order.data(),
              .scale = 0.3F,
              .soft_cap = shape.soft_cap,
              .out = out.data(),
@@ -126,6 +132,7 @@ struct Example {
   std::vector<float> q;
   std::vector<Element> k, v;
   std::vector<Float16> mask;
+  std::vector<std::int32_t> order;
   std::vector<float> out;
   AttentionBlock<Element> block;
 };
@@ -155,6 +162,46 @@ class AttentionLoops : public ::testing::TestWithParam<Shape> {
 
 TEST_P(AttentionLoops, OfHalvesIsTheSoftmaxOfScoresTimesValues) {
   check<Float16>();
+}
+
+/// The same keys in other slots, others in between that nobody sees, and a row at a time: the same bits.
+TEST_P(AttentionLoops, WhatIsNotSeenChangesNothing) {
+  Shape shape = GetParam();
+  Example<Float16> example(shape);
+  AttentionScratch scratch;
+  attend(example.block, scratch);
+  const std::vector<float> expected = example.out;
+
+  const int n_before = shape.n_keys;
+  shape.n_keys += 13;
+  Example<Float16> other(shape);  // with shuffled slots: key i of the former lies in slots[i]
+  other.q = example.q;
+  const std::vector<std::int32_t> slots = other.order;
+  std::fill(other.mask.begin(), other.mask.end(), kHidden);
+  for (int key = 0; key < n_before; ++key) {
+    const std::size_t width = other.block.slot;
+    const auto from = static_cast<std::ptrdiff_t>(width) * key,
+               to = static_cast<std::ptrdiff_t>(width) * slots[key];
+    std::copy_n(example.k.begin() + from, width, other.k.begin() + to);
+    std::copy_n(example.v.begin() + from, width, other.v.begin() + to);
+    for (int row = 0; row < shape.n_rows; ++row)
+      other.mask[row * shape.n_keys + slots[key]] = example.mask[row * n_before + key];
+  }
+  for (int i = 0; i < n_before; ++i) other.order[i] = slots[example.order[i]];
+  for (int i = n_before; i < shape.n_keys; ++i) {  // the new ones, anywhere in between
+    const auto at = other.order.begin() + (i * 7) % (i + 1);
+    other.order.erase(other.order.begin() + i);
+    other.order.insert(at, slots[i]);
+  }
+  for (int row = 0; row < shape.n_rows; ++row) {
+    AttentionBlock<Float16> one = other.block;
+    one.n_rows = 1;
+    one.q += row * one.q_row;
+    one.mask += static_cast<std::ptrdiff_t>(row) * one.n_keys;
+    one.out += row * one.out_row;
+    attend(one, scratch);
+  }
+  EXPECT_EQ(other.out, expected);
 }
 
 TEST_P(AttentionLoops, OfFloatsIsTheSame) {
