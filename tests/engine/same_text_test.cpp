@@ -97,7 +97,7 @@ class SameText : public ::testing::Test {
 
   Engine engine_ =
       Engine::load(TANDEM_SOURCE_DIR "/models/default.gguf",
-                   {.n_threads = 2, .session_slots = 256, .max_sessions = 8, .wide = Wide::kAlways});
+                   {.n_threads = 1, .session_slots = 256, .max_sessions = 8, .wide = Wide::kAlways});
 };
 
 TEST_F(SameText, WithAnySwitchAndAnyArrival) {
