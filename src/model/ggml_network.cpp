@@ -239,7 +239,7 @@ void GgmlNetwork::set_key_order() {
     const auto place_of = [&](std::int32_t key) {
       const bool is_row = static_cast<std::size_t>(key) < rows.size();
       const RowPlace row = is_row ? rows[static_cast<std::size_t>(key)] : RowPlace{.kind = RowKind::kDropped};
-      return std::tuple(row.kind == RowKind::kDropped, row.group, row.index, key);
+      return std::tuple(row.kind == RowKind::kDropped, row.group.target_index(), row.index, key);
     };
     std::sort(keys.begin(), keys.end(),
               [&](std::int32_t a, std::int32_t b) { return place_of(a) < place_of(b); });

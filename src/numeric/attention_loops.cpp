@@ -161,7 +161,8 @@ TANDEM_INLINE void attend_any(const AttentionBlock<Element>& block, AttentionScr
 template <typename Element>
 void make_room(const AttentionBlock<Element>& block, AttentionScratch& scratch) {
   scratch.widened.resize(std::size_t{kGroup} * static_cast<std::size_t>(block.head_dim));
-  scratch.scores.resize(static_cast<std::size_t>(block.n_rows * block.n_heads * block.n_keys));
+  scratch.scores.resize(static_cast<std::size_t>(block.n_rows) * static_cast<std::size_t>(block.n_heads) *
+                        static_cast<std::size_t>(block.n_keys));
   scratch.hidden.resize(static_cast<std::size_t>(block.n_keys));
 }
 
