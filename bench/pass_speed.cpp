@@ -3,8 +3,8 @@
 //
 // Each contestant has 32 rows in its cache and evaluates n more, with logits of every row or of the last
 // alone, again and again; rounds alternate, so that a change of the machine's pace falls on all. Printed:
-// medians, their spread, and libllama's time over Tandem's. "For many" is as an engine for several sessions
-// does it: with wide copies, from the number of rows on that it finds to be faster.
+// medians, their spread, and libllama's time over Tandem's. "For many" is as an engine does it that is not
+// told otherwise: with wide copies, from the number of rows on that it finds to be faster.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>

@@ -1,9 +1,9 @@
-// A matrix kept a second time for passes of many rows: in blocks of integers, as wide as the CPU's products.
+// A matrix kept a second time for passes: in blocks of integers, as wide as the CPU's products.
 //
-// Few rows are bound by reading weights, so the file's own blocks are best; many rows are bound by
-// arithmetic, and there blocks that all have one form, inputs of many outputs side by side, take a fraction
-// of the time that kernels take which unpack blocks again for each group of rows. Such a copy takes nine bits
-// a weight, whether its integers have six or eight.
+// The file's own blocks are the least to read, which is what bounds one row. From two rows on arithmetic
+// does, and there blocks that all have one form, inputs of many outputs side by side, take a fraction of the
+// time that kernels take which unpack blocks again for each row or few. Such a copy takes nine bits a weight,
+// whether its integers have six or eight.
 #pragma once
 
 #include <cstddef>

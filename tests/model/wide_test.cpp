@@ -242,6 +242,15 @@ class WideModel : public ::testing::Test {
 
   std::unique_ptr<Network> network() const { return model_->make_network({.n_threads = 2, .n_slots = 256}); }
 
+  /// With copies for the adapter's rows, which have been used.
+  std::unique_ptr<Network> used_wide_network(const std::shared_ptr<const Adapter>& adapter) const {
+    auto wide = network();
+    EXPECT_TRUE(wide->widen(adapter));
+    wide->set_wide_rows(1);
+    (void)evaluate(*wide, adapter, tokens_);
+    return wide;
+  }
+
   TemporaryFolder folder_;
   std::shared_ptr<const Model> model_;
   std::vector<int> tokens_;
@@ -463,10 +472,7 @@ TEST_F(WideModel, SessionsSeeTheirOwnKeysAlone) {
 TEST_F(WideModel, CopiesGoWithTheirAdapter) {
   auto lora = adapter("a.gguf", 5);
   const std::weak_ptr<const Adapter> watched = lora;
-  const auto wide = network();
-  ASSERT_TRUE(wide->widen(lora));
-  wide->set_wide_rows(1);
-  (void)evaluate(*wide, lora, tokens_);
+  const auto wide = used_wide_network(lora);
   lora.reset();
   EXPECT_FALSE(watched.expired()) << "the copies are its, until others are made";
   ASSERT_TRUE(wide->widen(nullptr));
@@ -494,10 +500,7 @@ TEST_F(WideModel, SaysWhatCopiesTake) {
 TEST_F(WideModel, WithoutCopiesItIsAsBefore) {
   auto lora = adapter("a.gguf", 5);
   const std::weak_ptr<const Adapter> watched = lora;
-  const auto wide = network();
-  ASSERT_TRUE(wide->widen(lora));
-  wide->set_wide_rows(1);
-  (void)evaluate(*wide, lora, tokens_);
+  const auto wide = used_wide_network(lora);
   wide->narrow();
   EXPECT_EQ(evaluate(*wide, lora, tokens_), evaluate(*network(), lora, tokens_));
   lora.reset();
