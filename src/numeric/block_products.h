@@ -31,6 +31,9 @@ struct InputBlock {
   float scale;
   /// The sum of the values, times what weights of eight bits are stored too high by, times -1.
   std::int32_t offset;
+  /// The same for weights of six bits, of each half's values in two: of the first and second of each four,
+  /// and of the third and fourth.
+  std::array<std::array<std::int16_t, 2>, 2> half_offsets;
 };
 
 /// Some inputs of a panel of outputs.

@@ -39,18 +39,29 @@ TANDEM_INLINE float greatest_magnitude(const float* x) {
   return std::bit_cast<float>(most);
 }
 
+/// From its values.
+TANDEM_INLINE void set_offsets(InputBlock& block) {
+  std::int32_t all = 0;
+  for (std::size_t half = 0; half < 2; ++half) {
+    for (std::size_t pair = 0; pair < 2; ++pair) {
+      const std::int8_t* values = block.values.data() + kBlockInputs / 2 * half + 2 * pair;
+      std::int32_t sum = 0;
+      for (int i = 0; i < kBlockInputs / 2; i += 4) sum += values[i] + values[i + 1];
+      block.half_offsets[half][pair] = static_cast<std::int16_t>(-zero_of(WeightBits::kSix) * sum);
+      all += sum;
+    }
+  }
+  block.offset = -zero_of(WeightBits::kEight) * all;
+}
+
 /// To -127..127. x has kBlockInputs.
 TANDEM_INLINE void round_block(const float* x, InputBlock& out) {
   const BlockScale scale = block_scale(greatest_magnitude(x), 127.0F);
-  std::int32_t sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int i = 0; i < kBlockInputs; ++i) {
-    const auto value = static_cast<std::int8_t>(nearest_integer(x[i] * scale.inverse));
-    out.values[static_cast<std::size_t>(i)] = value;
-    sum += value;
-  }
+#pragma omp simd
+  for (int i = 0; i < kBlockInputs; ++i)
+    out.values[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(nearest_integer(x[i] * scale.inverse));
   out.scale = scale.step;
-  out.offset = -zero_of(WeightBits::kEight) * sum;
+  set_offsets(out);
 }
 
 }  // namespace tandem

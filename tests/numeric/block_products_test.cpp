@@ -48,6 +48,16 @@ TEST(RoundedRows, LoseHalfAStepAtMost) {
   }
 }
 
+TEST(RoundedRows, OffsetsOfHalvesAreOfPairsOfEachFour) {
+  for (const InputBlock& block : rounded(random_values(std::size_t{40} * kBlockInputs, 11))) {
+    std::array<std::array<int, 2>, 2> sums = {};
+    for (std::size_t i = 0; i < kBlockInputs; ++i) sums.at(i / 16).at(i % 4 / 2) += block.values.at(i);
+    for (std::size_t half = 0; half < 2; ++half)
+      for (std::size_t pair = 0; pair < 2; ++pair)
+        EXPECT_EQ(block.half_offsets.at(half).at(pair), -32 * sums.at(half).at(pair));
+  }
+}
+
 TEST(RoundedRows, StayWhatTheyAreWhenRoundedAgain) {
   std::vector<float> x = random_values(std::size_t{40} * kBlockInputs, 2);
   const std::vector<InputBlock> once = rounded(x);
