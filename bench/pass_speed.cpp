@@ -3,7 +3,7 @@
 //
 // Each contestant has 32 rows in its cache and evaluates n more, with logits of every row or of the last
 // alone, again and again; rounds alternate, so that a change of the machine's pace falls on all. Printed:
-// medians, their spread, and libllama's time over Tandem's. "For many" is as an engine does it that is not
+// medians, their spread, and libllama's time over Tandem's. "With copies" is as an engine does it that is not
 // told otherwise: with wide copies, from the number of rows on that it finds to be faster.
 #include <fmt/format.h>
 
@@ -45,14 +45,14 @@ TokenId token_at(int i) {
 
 class Tandem {
  public:
-  enum class For { kOne, kMany };  // sessions
+  enum class Weights { kOfFile, kCopied };
 
   Tandem(const tandem::Model& model, std::shared_ptr<const tandem::Adapter> adapter,
-         const Arguments& arguments, For sessions)
+         const Arguments& arguments, Weights weights)
       : network_(model.make_network(
             {.n_threads = arguments.n_threads, .n_slots = 256, .cache_type = tandem::CacheType::kF16})),
         timeline_(tandem::Position::whole(0), 256) {
-    if (sessions == For::kMany && network_->widen(adapter))
+    if (weights == Weights::kCopied && network_->widen(adapter))
       network_->set_wide_rows(tandem::find_wide_rows(*network_, adapter, arguments.rows.back()));
     session_.span = network_->reserve(256);
     session_.adapter = std::move(adapter);
@@ -120,8 +120,9 @@ void compare(const Arguments& arguments) {
 
   std::vector<std::pair<std::string, Tandem>> tandems;
   const auto add = [&](const std::string& name, const std::shared_ptr<const tandem::Adapter>& adapter) {
-    tandems.emplace_back(name, Tandem(*model, adapter, arguments, Tandem::For::kOne));
-    tandems.emplace_back(name + ", for many", Tandem(*model, adapter, arguments, Tandem::For::kMany));
+    tandems.emplace_back(name, Tandem(*model, adapter, arguments, Tandem::Weights::kOfFile));
+    tandems.emplace_back(name + ", with copies",
+                         Tandem(*model, adapter, arguments, Tandem::Weights::kCopied));
   };
   add("tandem", nullptr);
   if (!arguments.adapter.empty()) {

@@ -18,13 +18,15 @@ bool suits(const StoredTensor& stored) {
   return ggml_is_quantized(static_cast<ggml_type>(stored.type)) && stored.shape[0] % kBlockInputs == 0;
 }
 
-/// At least as many as the file has for a weight, scales and all: rounding adds a little to the file's own
-/// rounding then.
-WeightBits bits_for(const StoredTensor& stored) {
+/// At least as many bits as the file has for a weight, scales and all: rounding adds a little to the file's
+/// own rounding then. Where it has less than one more than six, as q6_K, six with scales as near as its own.
+WeightForm form_for(const StoredTensor& stored) {
+  if (fastest_form() == WeightForm::kEight) return WeightForm::kEight;
   const auto type = static_cast<ggml_type>(stored.type);
   const std::size_t file_bits = 8 * ggml_type_size(type);  // of a block
-  const std::size_t six_bits = 6 * static_cast<std::size_t>(ggml_blck_size(type));
-  return file_bits <= six_bits ? fastest_bits() : WeightBits::kEight;
+  const auto block = static_cast<std::size_t>(ggml_blck_size(type));
+  if (file_bits <= 6 * block) return WeightForm::kSix;
+  return file_bits < 7 * block ? WeightForm::kSixHalves : WeightForm::kEight;
 }
 
 int n_rows_of(const RowTable& rows, const std::vector<TokenId>& ids) {
@@ -43,7 +45,7 @@ WideMatrix copy(const WideSource& source, const StoredTensor& stored, const Wide
     rows.read(at, row);
     if (change) change->add_to(at, row);
   };
-  return {rows.width(), n_out, bits_for(stored), read_row, share_out};
+  return {rows.width(), n_out, form_for(stored), read_row, share_out};
 }
 
 }  // namespace
@@ -54,7 +56,7 @@ std::size_t wide_copy_bytes(const WideSource& source) {
     const StoredTensor& stored = *source.file.find_tensor(name);
     if (!suits(stored)) return;
     const RowTable rows(stored);
-    bytes += WideMatrix::bytes_of(rows.width(), n_rows_of(rows, ids));
+    bytes += WideMatrix::bytes_of(rows.width(), n_rows_of(rows, ids), form_for(stored));
   };
   for (const auto& [name, matrix] : source.matrices) add(name, {});
   add(source.head_name, source.head.ids);

@@ -4,12 +4,13 @@
 
 namespace tandem {
 
-WideMatrix::WideMatrix(int n_in, int n_out, WeightBits bits, const ReadRow& read_row,
+WideMatrix::WideMatrix(int n_in, int n_out, WeightForm form, const ReadRow& read_row,
                        const ShareOut& share_out)
     : n_in_(n_in),
       n_out_(n_out),
-      bits_(bits),
-      blocks_(static_cast<std::size_t>(n_blocks()) * static_cast<std::size_t>(n_panels())) {
+      form_(form),
+      blocks_(first_block(n_panels())),
+      second_scales_(n_second_scales(form) * first_block(n_panels())) {
   share_out(n_panels(), [&](int i) { fill_panel(i, read_row); });
 }
 
@@ -18,8 +19,10 @@ void WideMatrix::fill_panel(int i, const ReadRow& read_row) {
   std::vector<float> rows(width * kPanelOutputs);  // those past the last output stay 0
   for (int row = 0; row < std::min(kPanelOutputs, n_out_ - kPanelOutputs * i); ++row)
     read_row(kPanelOutputs * i + row, std::span(rows).subspan(width * static_cast<std::size_t>(row), width));
-  round_panel(rows.data(), bits_,
-              blocks_.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(n_blocks()), n_in_);
+  round_panel(rows.data(), form_,
+              {.blocks = blocks_.data() + first_block(i),
+               .second_scales = second_scales_.data() + n_second_scales(form_) * first_block(i)},
+              n_in_);
 }
 
 }  // namespace tandem

@@ -36,7 +36,7 @@ void multiply_last(const BlockTile& tile, int n_outputs) {
 }
 
 std::span<const std::byte> memory_of(const WideMatrix& matrix, int panel) {
-  return std::as_bytes(std::span(matrix.panel(panel), static_cast<std::size_t>(matrix.n_blocks())));
+  return std::as_bytes(std::span(matrix.panel(panel).blocks, static_cast<std::size_t>(matrix.n_blocks())));
 }
 
 std::span<const std::byte> part_of(std::span<const std::byte> memory, int part, int n_parts) {
@@ -64,7 +64,7 @@ void multiply_tiles(const WideMatrix& matrix, int panel, ggml_tensor* x, RowRang
     const int row = rows.first + kTileRows * i;
     const Outputs out = outputs_of(row);
     const BlockTile tile{.weights = matrix.panel(panel),
-                         .bits = matrix.bits(),
+                         .form = matrix.form(),
                          .inputs = blocks_of(x, row),
                          .n_blocks = matrix.n_blocks(),
                          .n_rows = std::min(kTileRows, rows.first + rows.n - row),

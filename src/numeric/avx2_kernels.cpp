@@ -69,97 +69,28 @@ TANDEM_AVX2 inline __m256i sums_of_pairs(__m256i x) {
   return sums;
 }
 
-/// Two products of bytes and their sum are one instruction, of unsigned and signed ones.
-///
-/// Half a block's products are summed in 16 bits, and two of those in 32. With weights 32 too high the sums
-/// overflow; they begin at what that adds to them, and so come back: without it they fit
-/// (8 * 32 * 127 < 2^15).
-struct SixBits {
-  template <int kRows, int kRegisters>
-  TANDEM_AVX2 static inline void multiply_half(const std::uint8_t* values, const Inputs& inputs, int half,
-                                               Products<kRows, kRegisters>& sums) {
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row)
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i)
-        sums[row][i] =
-            _mm256_set1_epi32(pair_of(inputs.of_row(row).half_offsets[static_cast<std::size_t>(half)]));
-#pragma GCC unroll 4
-    for (int four = 0; four < kFours / 2; ++four, values += 4 * kPanelOutputs) {
-      __m256i x[kRows];
-      load_four<kRows>(inputs, kFours / 2 * half + four, x);
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i) {
-        const __m256i weights = four_weights(values, i);
-#pragma GCC unroll 4
-        for (int row = 0; row < kRows; ++row) {
-          sums[row][i] = _mm256_add_epi16(sums[row][i], _mm256_maddubs_epi16(weights, x[row]));
-          keep_in_register(sums[row][i]);
-        }
-      }
-    }
-  }
+/// Of a block, from one of a panel's outputs on.
+struct Weights {
+  const WeightPanel& panel;
+  int block;
+  std::size_t first_output;
 
-  template <int kRows, int kRegisters>
-  TANDEM_AVX2 static inline void multiply_block(const std::uint8_t* values, const Inputs& inputs,
-                                                Products<kRows, kRegisters>& products) {
-    Products<kRows, kRegisters> first, second;
-    multiply_half<kRows, kRegisters>(values, inputs, 0, first);
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row)
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i) products[row][i] = sums_of_pairs(first[row][i]);
-    multiply_half<kRows, kRegisters>(values + std::ptrdiff_t{4} * kPanelOutputs * kFours / 2, inputs, 1,
-                                     second);
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row)
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i)
-        products[row][i] = _mm256_add_epi32(products[row][i], sums_of_pairs(second[row][i]));
+  const std::uint8_t* values(int four) const {
+    return panel.blocks[block].values[static_cast<std::size_t>(four)][first_output].data();
   }
-
- private:
-  static std::int32_t pair_of(const std::array<std::int16_t, 2>& offsets) {
-    return std::bit_cast<std::int32_t>(offsets);
+  const float* scales() const { return panel.blocks[block].scales.data() + first_output; }
+  const float* second_scales() const {
+    return panel.second_scales + std::ptrdiff_t{kPanelOutputs} * block + first_output;
   }
 };
 
-/// The weight's sign goes to the input, and what is left of it is unsigned. Two products fit 16 bits.
-struct EightBits {
-  template <int kRows, int kRegisters>
-  TANDEM_AVX2 static inline void multiply_block(const std::uint8_t* values, const Inputs& inputs,
-                                                Products<kRows, kRegisters>& products) {
-#pragma GCC unroll 4
-    for (int row = 0; row < kRows; ++row)
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i) products[row][i] = _mm256_setzero_si256();
-#pragma GCC unroll 8
-    for (int four = 0; four < kFours; ++four, values += 4 * kPanelOutputs) {
-      __m256i x[kRows];
-      load_four<kRows>(inputs, four, x);
-#pragma GCC unroll 4
-      for (int i = 0; i < kRegisters; ++i) {
-        const __m256i weights =
-            _mm256_xor_si256(four_weights(values, i), _mm256_set1_epi8(static_cast<char>(0x80)));
-        const __m256i magnitudes = _mm256_abs_epi8(weights);
-#pragma GCC unroll 4
-        for (int row = 0; row < kRows; ++row) {
-          const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(x[row], weights));
-          products[row][i] = _mm256_add_epi32(products[row][i], sums_of_pairs(pairs));
-          keep_in_register(products[row][i]);
-        }
-      }
-    }
-  }
-};
-
-/// A block's integers, scaled, to the sums of floats.
+/// Integers, scaled, to the sums of floats.
 template <int kRows, int kRegisters>
 TANDEM_AVX2 inline void add_scaled(const Products<kRows, kRegisters>& products, const float* scales,
                                    const Inputs& inputs, Sums<kRows, kRegisters>& sums) {
 #pragma GCC unroll 4
   for (int i = 0; i < kRegisters; ++i) {
-    const __m256 of_outputs = _mm256_load_ps(scales + kLanes * i);
+    const __m256 of_outputs = _mm256_loadu_ps(scales + kLanes * i);
 #pragma GCC unroll 4
     for (int row = 0; row < kRows; ++row) {
       const __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(products[row][i]), of_outputs);
@@ -168,19 +99,106 @@ TANDEM_AVX2 inline void add_scaled(const Products<kRows, kRegisters>& products, 
   }
 }
 
+/// Half a block's products with weights of six bits. Two products of bytes and their sum are one instruction,
+/// of unsigned and signed ones, and all eight pairs of a lane are summed in 16 bits. With weights 32 too high
+/// that overflows; it begins at what they add by it, and so comes back: without it all fit
+/// (8 * 32 * 127 < 2^15).
+template <int kRows, int kRegisters>
+TANDEM_AVX2 inline void multiply_half(const Weights& weights, const Inputs& inputs, int half,
+                                      Products<kRows, kRegisters>& products) {
+  Products<kRows, kRegisters> sums;
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int i = 0; i < kRegisters; ++i)
+      sums[row][i] = _mm256_set1_epi32(
+          std::bit_cast<std::int32_t>(inputs.of_row(row).half_offsets[static_cast<std::size_t>(half)]));
+#pragma GCC unroll 4
+  for (int four = kFours / 2 * half; four < kFours / 2 * (half + 1); ++four) {
+    __m256i x[kRows];
+    load_four<kRows>(inputs, four, x);
+#pragma GCC unroll 4
+    for (int i = 0; i < kRegisters; ++i) {
+      const __m256i of_outputs = four_weights(weights.values(four), i);
+#pragma GCC unroll 4
+      for (int row = 0; row < kRows; ++row) {
+        sums[row][i] = _mm256_add_epi16(sums[row][i], _mm256_maddubs_epi16(of_outputs, x[row]));
+        keep_in_register(sums[row][i]);
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+    for (int i = 0; i < kRegisters; ++i) products[row][i] = sums_of_pairs(sums[row][i]);
+}
+
+struct SixBits {
+  template <int kRows, int kRegisters>
+  TANDEM_AVX2 static inline void add_block(const Weights& weights, const Inputs& inputs,
+                                           Sums<kRows, kRegisters>& sums) {
+    Products<kRows, kRegisters> products, second;
+    multiply_half<kRows, kRegisters>(weights, inputs, 0, products);
+    multiply_half<kRows, kRegisters>(weights, inputs, 1, second);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row)
+#pragma GCC unroll 4
+      for (int i = 0; i < kRegisters; ++i)
+        products[row][i] = _mm256_add_epi32(products[row][i], second[row][i]);
+    add_scaled<kRows, kRegisters>(products, weights.scales(), inputs, sums);
+  }
+};
+
+struct SixBitHalves {
+  template <int kRows, int kRegisters>
+  TANDEM_AVX2 static inline void add_block(const Weights& weights, const Inputs& inputs,
+                                           Sums<kRows, kRegisters>& sums) {
+    Products<kRows, kRegisters> products;
+    multiply_half<kRows, kRegisters>(weights, inputs, 0, products);
+    add_scaled<kRows, kRegisters>(products, weights.scales(), inputs, sums);
+    multiply_half<kRows, kRegisters>(weights, inputs, 1, products);
+    add_scaled<kRows, kRegisters>(products, weights.second_scales(), inputs, sums);
+  }
+};
+
+/// The weight's sign goes to the input, and what is left of it is unsigned. Two products fit 16 bits.
+struct EightBits {
+  template <int kRows, int kRegisters>
+  TANDEM_AVX2 static inline void add_block(const Weights& weights, const Inputs& inputs,
+                                           Sums<kRows, kRegisters>& sums) {
+    Products<kRows, kRegisters> products = {};
+#pragma GCC unroll 8
+    for (int four = 0; four < kFours; ++four) {
+      __m256i x[kRows];
+      load_four<kRows>(inputs, four, x);
+#pragma GCC unroll 4
+      for (int i = 0; i < kRegisters; ++i) {
+        const __m256i of_outputs = _mm256_xor_si256(four_weights(weights.values(four), i),
+                                                    _mm256_set1_epi8(static_cast<char>(0x80)));
+        const __m256i magnitudes = _mm256_abs_epi8(of_outputs);
+#pragma GCC unroll 4
+        for (int row = 0; row < kRows; ++row) {
+          const __m256i pairs = _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(x[row], of_outputs));
+          products[row][i] = _mm256_add_epi32(products[row][i], sums_of_pairs(pairs));
+          keep_in_register(products[row][i]);
+        }
+      }
+    }
+    add_scaled<kRows, kRegisters>(products, weights.scales(), inputs, sums);
+  }
+};
+
 /// kRegisters of outputs, from output `first` of the panel on. Not inline, as the compiler then finds no
 /// registers for it.
-template <typename Bits, int kRows, int kRegisters>
+template <typename Form, int kRows, int kRegisters>
 [[gnu::noinline]] TANDEM_AVX2 void multiply_outputs(const BlockTile& tile, std::size_t first,
                                                     Fetching& fetching) {
   Sums<kRows, kRegisters> sums = {};
   Inputs inputs{.block = tile.inputs, .n_blocks = tile.n_blocks};
-  for (const WeightBlock* weights = tile.weights; weights != tile.weights + tile.n_blocks;
-       ++weights, ++inputs.block) {
+  for (int block = 0; block < tile.n_blocks; ++block, ++inputs.block) {
     fetching.step();
-    Products<kRows, kRegisters> products;
-    Bits::template multiply_block<kRows, kRegisters>(weights->values[0][first].data(), inputs, products);
-    add_scaled<kRows, kRegisters>(products, weights->scales.data() + first, inputs, sums);
+    Form::template add_block<kRows, kRegisters>(
+        {.panel = tile.weights, .block = block, .first_output = first}, inputs, sums);
   }
   for (int row = 0; row < kRows; ++row)
     for (int i = 0; i < kRegisters; ++i)
@@ -189,27 +207,28 @@ template <typename Bits, int kRows, int kRegisters>
 
 /// A panel's memory is read once from end to end where the rows leave registers for all of its outputs: few
 /// rows are bound by that.
-template <typename Bits, int kRows>
+template <typename Form, int kRows>
 TANDEM_AVX2 void multiply_rows(const BlockTile& tile) {
   constexpr int kRegisters = kRows <= 2 ? kWhole : kHalf;
   Fetching fetching(tile.fetch, kWhole / kRegisters * tile.n_blocks);
   for (std::size_t first = 0; first < kPanelOutputs; first += std::size_t{kLanes} * kRegisters)
-    multiply_outputs<Bits, kRows, kRegisters>(tile, first, fetching);
+    multiply_outputs<Form, kRows, kRegisters>(tile, first, fetching);
 }
 
-template <typename Bits>
-BlockKernel kernel(WeightBits bits) {
+template <typename Form>
+BlockKernel kernel(WeightForm form) {
   return {"AVX2",
-          bits,
-          {multiply_rows<Bits, 1>, multiply_rows<Bits, 2>, multiply_rows<Bits, 3>,
-           multiply_rows<Bits, kTileRows>}};
+          form,
+          {multiply_rows<Form, 1>, multiply_rows<Form, 2>, multiply_rows<Form, 3>,
+           multiply_rows<Form, kTileRows>}};
 }
 
 }  // namespace
 
 std::vector<BlockKernel> avx2_kernels() {
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return {};
-  return {kernel<SixBits>(WeightBits::kSix), kernel<EightBits>(WeightBits::kEight)};
+  return {kernel<SixBits>(WeightForm::kSix), kernel<SixBitHalves>(WeightForm::kSixHalves),
+          kernel<EightBits>(WeightForm::kEight)};
 }
 
 }  // namespace tandem

@@ -12,7 +12,7 @@ namespace tandem {
 struct BlockKernel {
   using Multiply = void (*)(const BlockTile&);
   std::string_view name;
-  WeightBits bits;                          // of the tiles that it multiplies
+  WeightForm form;                          // of the tiles that it multiplies
   std::array<Multiply, kTileRows> by_rows;  // for tiles of 1, 2, ... rows
 
   void multiply(const BlockTile& tile) const { by_rows[static_cast<std::size_t>(tile.n_rows) - 1](tile); }

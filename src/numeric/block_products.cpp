@@ -1,6 +1,7 @@
 #include "numeric/block_products.h"
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "numeric/block_kernels.h"
@@ -10,57 +11,140 @@ namespace tandem {
 
 namespace {
 
+constexpr int kHalfInputs = kBlockInputs / 2;
+constexpr std::int32_t kLeastOfSix = -zero_of(WeightForm::kSix), kMostOfSix = -kLeastOfSix - 1;
+
 /// One output's weights of a block.
 struct OutputBlock {
   std::array<std::int8_t, kBlockInputs> values;
   float scale;
+  float second_scale;
 };
 
 TANDEM_INLINE void round_to_eight_bits(const float* x, OutputBlock& out) {
   InputBlock rounded;
   round_block(x, rounded);
-  out = {.values = rounded.values, .scale = rounded.scale};
+  out = {.values = rounded.values, .scale = rounded.scale, .second_scale = rounded.scale};
+}
+
+/// The weight of greatest magnitude.
+template <int kInputs>
+TANDEM_INLINE float greatest_of(const float* x) {
+  float least = 0, most = 0;
+#pragma omp simd reduction(min : least) reduction(max : most)
+  for (int i = 0; i < kInputs; ++i) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+  }
+  return most > -least ? most : least;
+}
+
+TANDEM_INLINE std::int32_t six_bits_of(float x, float inverse) {
+  const std::int32_t value = nearest_integer(x * inverse);
+  return value < kLeastOfSix ? kLeastOfSix : value > kMostOfSix ? kMostOfSix : value;
+}
+
+template <int kInputs>
+TANDEM_INLINE void round_to_six_bits(const float* x, float inverse, std::int8_t* out) {
+#pragma omp simd
+  for (int i = 0; i < kInputs; ++i) out[i] = static_cast<std::int8_t>(six_bits_of(x[i], inverse));
 }
 
 /// The weight of greatest magnitude becomes -32, as ggml's types of four and five bits do it: they stay what
 /// they are.
 TANDEM_INLINE void round_to_six_bits(const float* x, OutputBlock& out) {
-  constexpr std::int32_t kLeast = -zero_of(WeightBits::kSix), kMost = -kLeast - 1;
-  float least = 0, most = 0;
-#pragma omp simd reduction(min : least) reduction(max : most)
-  for (int i = 0; i < kBlockInputs; ++i) {
-    least = x[i] < least ? x[i] : least;
-    most = x[i] > most ? x[i] : most;
-  }
-  const float sign = most > -least ? -1.0F : 1.0F;
-  const BlockScale scale = block_scale(std::max(most, -least), static_cast<float>(-kLeast));
-#pragma omp simd
-  for (int i = 0; i < kBlockInputs; ++i) {
-    const std::int32_t value = nearest_integer(x[i] * (sign * scale.inverse));
-    out.values[static_cast<std::size_t>(i)] = static_cast<std::int8_t>(value < kLeast  ? kLeast
-                                                                       : value > kMost ? kMost
-                                                                                       : value);
-  }
-  out.scale = sign * scale.step;
+  const float greatest = greatest_of<kBlockInputs>(x);
+  const float sign = greatest > 0 ? -1.0F : 1.0F;
+  const BlockScale scale = block_scale(std::fabs(greatest), static_cast<float>(-kLeastOfSix));
+  round_to_six_bits<kBlockInputs>(x, sign * scale.inverse, out.values.data());
+  out.scale = out.second_scale = sign * scale.step;
 }
 
-TANDEM_CLONES void round_output(const float* x, WeightBits bits, OutputBlock* out, std::int64_t n) {
-  for (std::int64_t i = 0; i < n / kBlockInputs; ++i, x += kBlockInputs, ++out)
-    bits == WeightBits::kSix ? round_to_six_bits(x, *out) : round_to_eight_bits(x, *out);
+TANDEM_INLINE float square_error(const float* x, float inverse, float step) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < kHalfInputs; ++i) {
+    const float error = x[i] - static_cast<float>(six_bits_of(x[i], inverse)) * step;
+    sum += error * error;
+  }
+  return sum;
+}
+
+/// The greatest becomes whichever of -32 to -17 does least harm: where all are multiples of one number, as in
+/// q6_K, of as many as it is. Returns the scale.
+TANDEM_INLINE float round_half(const float* x, std::int8_t* out) {
+  constexpr float kNothing = 1e-12F;  // of the greatest's square, what multiples lose by f32
+  const float greatest = greatest_of<kHalfInputs>(x);
+  float best = kLeastOfSix, least_error = std::numeric_limits<float>::infinity();
+  for (std::int32_t n = kLeastOfSix; n < kLeastOfSix / 2 && greatest != 0; ++n) {
+    const auto multiple = static_cast<float>(n);
+    const float error = square_error(x, multiple / greatest, greatest / multiple);
+    if (error < least_error) least_error = error, best = multiple;
+    if (error <= kNothing * greatest * greatest) break;
+  }
+  round_to_six_bits<kHalfInputs>(x, greatest == 0 ? 0.0F : best / greatest, out);
+  return greatest / best;
+}
+
+TANDEM_INLINE void round_to_six_bits_by_halves(const float* x, OutputBlock& out) {
+  out.scale = round_half(x, out.values.data());
+  out.second_scale = round_half(x + kHalfInputs, out.values.data() + kHalfInputs);
+}
+
+TANDEM_INLINE void round_output_block(const float* x, WeightForm form, OutputBlock& out) {
+  switch (form) {
+    case WeightForm::kSix:
+      return round_to_six_bits(x, out);
+    case WeightForm::kSixHalves:
+      return round_to_six_bits_by_halves(x, out);
+    case WeightForm::kEight:
+      return round_to_eight_bits(x, out);
+  }
+}
+
+TANDEM_CLONES void round_output(const float* x, WeightForm form, OutputBlock* out, std::int64_t n) {
+  for (std::int64_t i = 0; i < n / kBlockInputs; ++i) round_output_block(x + kBlockInputs * i, form, out[i]);
 }
 
 /// Among those of its panel.
-void place(const OutputBlock& output, WeightBits bits, int i, WeightBlock& out) {
+void place(const OutputBlock& output, WeightForm form, int i, WeightBlock& out) {
   const auto at = static_cast<std::size_t>(i);
   for (std::size_t k = 0; k < kBlockInputs; ++k)
-    out.values[k / 4][at][k % 4] = static_cast<std::uint8_t>(output.values[k] + zero_of(bits));
+    out.values[k / 4][at][k % 4] = static_cast<std::uint8_t>(output.values[k] + zero_of(form));
   out.scales[at] = output.scale;
 }
 
-BlockKernel find_kernel(WeightBits bits) {
+BlockKernel find_kernel(WeightForm form) {
   for (const BlockKernel& kernel : block_kernels())
-    if (kernel.bits == bits) return kernel;
-  return {"plain", bits, {multiply_plainly, multiply_plainly, multiply_plainly, multiply_plainly}};
+    if (kernel.form == form) return kernel;
+  return {"plain", form, {multiply_plainly, multiply_plainly, multiply_plainly, multiply_plainly}};
+}
+
+/// Products of an output's weights with inputs, from..to of a block.
+std::int32_t sum_products(const WeightBlock& weights, WeightForm form, std::size_t output,
+                          const InputBlock& inputs, std::size_t from, std::size_t to) {
+  std::int32_t sum = 0;
+  for (std::size_t k = from; k < to; ++k)
+    sum += (weights.values[k / 4][output][k % 4] - zero_of(form)) * inputs.values[k];
+  return sum;
+}
+
+/// As the CPU's instructions do it: the last product is not rounded before it is added.
+float add_scaled(std::int32_t products, float weight_scale, float input_scale, float sum) {
+  return std::fma(static_cast<float>(products) * weight_scale, input_scale, sum);
+}
+
+/// The block's products with one output, added to those before.
+float add_block(const BlockTile& tile, int block, const InputBlock& inputs, std::size_t output, float sum) {
+  const WeightBlock& weights = tile.weights.blocks[block];
+  const auto products = [&](std::size_t from, std::size_t to) {
+    return sum_products(weights, tile.form, output, inputs, from, to);
+  };
+  if (tile.form != WeightForm::kSixHalves)
+    return add_scaled(products(0, kBlockInputs), weights.scales[output], inputs.scale, sum);
+  const float* second_scales = tile.weights.second_scales + std::ptrdiff_t{kPanelOutputs} * block;
+  sum = add_scaled(products(0, kHalfInputs), weights.scales[output], inputs.scale, sum);
+  return add_scaled(products(kHalfInputs, kBlockInputs), second_scales[output], inputs.scale, sum);
 }
 
 }  // namespace
@@ -69,28 +153,24 @@ TANDEM_CLONES void round_row(const float* x, InputBlock* out, std::int64_t n) {
   for (std::int64_t i = 0; i < n / kBlockInputs; ++i) round_block(x + kBlockInputs * i, out[i]);
 }
 
-void round_panel(const float* rows, WeightBits bits, WeightBlock* out, std::int64_t n_in) {
+void round_panel(const float* rows, WeightForm form, const NewPanel& out, std::int64_t n_in) {
   std::vector<OutputBlock> blocks(static_cast<std::size_t>(n_in / kBlockInputs));
   for (int i = 0; i < kPanelOutputs; ++i) {
-    round_output(rows + n_in * i, bits, blocks.data(), n_in);
-    for (std::size_t block = 0; block < blocks.size(); ++block) place(blocks[block], bits, i, out[block]);
+    round_output(rows + n_in * i, form, blocks.data(), n_in);
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      place(blocks[block], form, i, out.blocks[block]);
+      if (form == WeightForm::kSixHalves)
+        out.second_scales[kPanelOutputs * block + static_cast<std::size_t>(i)] = blocks[block].second_scale;
+    }
   }
 }
 
 void multiply_plainly(const BlockTile& tile) {
   for (int row = 0; row < tile.n_rows; ++row) {
+    const InputBlock* inputs = tile.inputs + std::ptrdiff_t{row} * tile.n_blocks;
     for (std::size_t i = 0; i < kPanelOutputs; ++i) {
       float sum = 0;
-      for (int block = 0; block < tile.n_blocks; ++block) {
-        const WeightBlock& weights = tile.weights[block];
-        const InputBlock& inputs = tile.inputs[std::ptrdiff_t{row} * tile.n_blocks + block];
-        std::int32_t product =
-            tile.bits == WeightBits::kEight ? inputs.offset : inputs.offset / kEightOverSix;
-        for (std::size_t k = 0; k < kBlockInputs; ++k)
-          product += weights.values[k / 4][i][k % 4] * inputs.values[k];
-        // As the CPU's instructions do it: the last product is not rounded before it is added.
-        sum = std::fma(static_cast<float>(product) * weights.scales[i], inputs.scale, sum);
-      }
+      for (int block = 0; block < tile.n_blocks; ++block) sum = add_block(tile, block, inputs[block], i, sum);
       tile.out[tile.out_row * static_cast<std::size_t>(row) + i] = sum;
     }
   }
@@ -100,14 +180,14 @@ bool has_block_products() {
   return !block_kernels().empty();
 }
 
-WeightBits fastest_bits() {
-  return has_block_products() ? block_kernels().front().bits : WeightBits::kEight;
+WeightForm fastest_form() {
+  return has_block_products() ? block_kernels().front().form : WeightForm::kEight;
 }
 
 void multiply(const BlockTile& tile) {
-  static const BlockKernel kSixBits = find_kernel(WeightBits::kSix);
-  static const BlockKernel kEightBits = find_kernel(WeightBits::kEight);
-  (tile.bits == WeightBits::kSix ? kSixBits : kEightBits).multiply(tile);
+  static const std::array<BlockKernel, 3> kKernels = {
+      find_kernel(WeightForm::kSix), find_kernel(WeightForm::kSixHalves), find_kernel(WeightForm::kEight)};
+  kKernels.at(static_cast<std::size_t>(tile.form)).multiply(tile);
 }
 
 }  // namespace tandem

@@ -17,13 +17,16 @@ inline constexpr int kBlockInputs = 32;
 inline constexpr int kPanelOutputs = 32;  // that lie together
 inline constexpr int kTileRows = 4;       // multiplied together
 
-enum class WeightBits : std::uint8_t { kSix = 6, kEight = 8 };
+enum class WeightForm : std::uint8_t {
+  kSix,        // bits
+  kSixHalves,  // and each half of a block has a scale
+  kEight
+};
 
 /// What weights are stored too high by, since CPUs multiply unsigned with signed numbers.
-constexpr std::int32_t zero_of(WeightBits bits) {
-  return std::int32_t{1} << (static_cast<int>(bits) - 1);
+constexpr std::int32_t zero_of(WeightForm form) {
+  return form == WeightForm::kEight ? 128 : 32;
 }
-inline constexpr std::int32_t kEightOverSix = zero_of(WeightBits::kEight) / zero_of(WeightBits::kSix);
 
 /// Some inputs of a row.
 struct InputBlock {
@@ -38,7 +41,7 @@ struct InputBlock {
 
 /// Some inputs of a panel of outputs.
 struct alignas(64) WeightBlock {
-  /// Stored too high by zero_of(bits); four inputs of an output side by side.
+  /// Stored too high by zero_of(form); four inputs of an output side by side.
   std::array<std::array<std::array<std::uint8_t, 4>, kPanelOutputs>, kBlockInputs / 4> values;
   std::array<float, kPanelOutputs> scales;
 };
@@ -46,24 +49,34 @@ struct alignas(64) WeightBlock {
 /// Whether this CPU has instructions that make it worth while.
 bool has_block_products();
 /// What its fastest products have.
-WeightBits fastest_bits();
+WeightForm fastest_form();
 
 /// Rounds numbers to -127..127 times a scale, as ggml's q8_0 does. The scale has 11 bits, as f16 has, but
 /// no bounds. A block with an infinity or a NaN has such a scale.
 ///   x    [n], n a multiple of kBlockInputs
 ///   out  [n / kBlockInputs]
 void round_row(const float* x, InputBlock* out, std::int64_t n);
+/// A panel's blocks.
+template <typename Block, typename Scale>
+struct PanelOf {
+  Block* blocks;         // [n_blocks]
+  Scale* second_scales;  // of kSixHalves: [n_blocks, kPanelOutputs], the first being in the blocks
+};
+using NewPanel = PanelOf<WeightBlock, float>;
+using WeightPanel = PanelOf<const WeightBlock, const float>;
+
 /// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits,
-/// which leaves weights of q4_0 and q5_0 what they are.
+/// which leaves weights of q4_0 and q5_0 what they are, and by halves those of q6_K but for a scale's last
+/// bits.
 ///   rows  [kPanelOutputs, n_in]
-///   out   [n_in / kBlockInputs]
-void round_panel(const float* rows, WeightBits bits, WeightBlock* out, std::int64_t n_in);
+///   out   of n_in / kBlockInputs blocks
+void round_panel(const float* rows, WeightForm form, const NewPanel& out, std::int64_t n_in);
 
 /// A tile of a product: some rows, one panel.
 struct BlockTile {
-  const WeightBlock* weights;  // [n_blocks]
-  WeightBits bits;             // theirs
-  const InputBlock* inputs;    // [n_rows, n_blocks]
+  WeightPanel weights;
+  WeightForm form;           // theirs
+  const InputBlock* inputs;  // [n_rows, n_blocks]
   int n_blocks;
   int n_rows;           // 1 to kTileRows
   float* out;           // [n_rows, kPanelOutputs]

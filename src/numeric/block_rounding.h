@@ -47,11 +47,11 @@ TANDEM_INLINE void set_offsets(InputBlock& block) {
       const std::int8_t* values = block.values.data() + kBlockInputs / 2 * half + 2 * pair;
       std::int32_t sum = 0;
       for (int i = 0; i < kBlockInputs / 2; i += 4) sum += values[i] + values[i + 1];
-      block.half_offsets[half][pair] = static_cast<std::int16_t>(-zero_of(WeightBits::kSix) * sum);
+      block.half_offsets[half][pair] = static_cast<std::int16_t>(-zero_of(WeightForm::kSix) * sum);
       all += sum;
     }
   }
-  block.offset = -zero_of(WeightBits::kEight) * all;
+  block.offset = -zero_of(WeightForm::kEight) * all;
 }
 
 /// To -127..127. x has kBlockInputs.

@@ -22,7 +22,7 @@ TANDEM_VNNI void multiply_rows(const BlockTile& tile) {
   __m512 sums[kRows][kHalves];
   for (auto& row : sums)
     for (__m512& sum : row) sum = _mm512_setzero_ps();
-  const WeightBlock* weights = tile.weights;
+  const WeightBlock* weights = tile.weights.blocks;
   const InputBlock* inputs = tile.inputs;
   Fetching fetching(tile.fetch, tile.n_blocks);
   for (int block = 0; block < tile.n_blocks; ++block, ++weights, ++inputs) {
@@ -70,7 +70,7 @@ std::vector<BlockKernel> vnni_kernels() {
       !__builtin_cpu_supports("avx512vl"))
     return {};
   return {{"AVX-512 VNNI",
-           WeightBits::kEight,
+           WeightForm::kEight,
            {multiply_rows<1>, multiply_rows<2>, multiply_rows<3>, multiply_rows<kTileRows>}}};
 }
 

@@ -50,16 +50,16 @@ class WideProduct : public ::testing::TestWithParam<Sizes> {
   int n_in() const { return GetParam().n_in; }
   int n_out() const { return GetParam().n_out; }
 
-  WideMatrix matrix(WeightBits bits = WeightBits::kEight) const { return matrix(bits, n_out()); }
+  WideMatrix matrix(WeightForm form = WeightForm::kEight) const { return matrix(form, n_out()); }
   /// Of the first outputs.
-  WideMatrix matrix(WeightBits bits, int n) const {
+  WideMatrix matrix(WeightForm form, int n) const {
     const auto read_row = [&](int i, std::span<float> row) {
       std::copy_n(weights_.begin() + std::ptrdiff_t{i} * n_in(), n_in(), row.begin());
     };
     const auto share_out = [](int n_items, const std::function<void(int)>& work) {
       for (int i = n_items - 1; i >= 0; --i) work(i);  // in whatever order
     };
-    return {n_in(), n, bits, read_row, share_out};
+    return {n_in(), n, form, read_row, share_out};
   }
 
   /// Of the first rows of inputs; `product` adds its nodes to a graph.
@@ -102,17 +102,17 @@ TEST_P(WideProduct, IsTheProductForEveryNumberOfRows) {
       all.push_back(static_cast<float>(sum));
     }
   }
-  for (const WeightBits bits : {WeightBits::kSix, WeightBits::kEight}) {
-    const WideMatrix copy = matrix(bits);
+  for (const WeightForm form : {WeightForm::kSix, WeightForm::kSixHalves, WeightForm::kEight}) {
+    const WideMatrix copy = matrix(form);
     EXPECT_EQ(copy.n_panels(), (n_out() + 31) / 32);
     // Two factors, rounded to 1 / 127 (or 1 / 31) of about two deviations, the errors of n_in products adding
     // up as a walk does.
-    const float error = bits == WeightBits::kSix ? 0.023F : 0.0066F;
+    const float error = form == WeightForm::kEight ? 0.0066F : 0.023F;
     const float tolerance = 6 * std::sqrt(static_cast<float>(n_in())) * error;
     for (int n_rows = 1; n_rows <= kMostRows; n_rows += n_rows < 70 ? 1 : 13) {
       expect_close(multiply(copy, n_rows, 2),
                    std::span(all).first(static_cast<std::size_t>(n_rows) * n_out()), tolerance,
-                   fmt::format("{} rows, {} bits", n_rows, static_cast<int>(bits)));
+                   fmt::format("{} rows, form {}", n_rows, static_cast<int>(form)));
     }
   }
 }
@@ -138,7 +138,7 @@ TEST_P(WideProduct, IsTheSameForEveryNumberOfThreads) {
 
 /// Each row as if it were alone with its matrix.
 TEST_P(WideProduct, RowsMayHaveMatricesOfTheirOwn) {
-  const WideMatrix six = matrix(WeightBits::kSix), eight = matrix(WeightBits::kEight);
+  const WideMatrix six = matrix(WeightForm::kSixHalves), eight = matrix(WeightForm::kEight);
   const std::vector<WideFactor> factors = {
       {{0, 3}, &six}, {{3, 1}, &eight}, {{4, 9}, &six}, {{13, 5}, &eight}};
   const std::vector<float> of_six = multiply(six, 18, 1), of_eight = multiply(eight, 18, 1);
@@ -155,7 +155,7 @@ TEST_P(WideProduct, RowsMayHaveMatricesOfTheirOwn) {
 TEST_P(WideProduct, AGateIsItsTwoProductsPutTogether) {
   const int n = n_out() / kBlockInputs * kBlockInputs;
   if (n == 0) GTEST_SKIP() << "not a block";
-  const WideMatrix gate = matrix(WeightBits::kSix, n), up = matrix(WeightBits::kEight, n);
+  const WideMatrix gate = matrix(WeightForm::kSix, n), up = matrix(WeightForm::kEight, n);
   const auto n_blocks = static_cast<std::size_t>(n / kBlockInputs);
   for (const auto activation : {GateActivation::kSilu, GateActivation::kGelu}) {
     for (const int n_rows : {1, 4, 37}) {
@@ -495,6 +495,30 @@ TEST_F(WideModel, SaysWhatCopiesTake) {
   const auto lora = adapter("a.gguf", 5, {2, 5, 7});
   EXPECT_EQ(model_->wide_copy_bytes(lora.get()), bytes_of(of_layers + blocks(config.n_embd, 3)));
   EXPECT_EQ(Model::load(folder_.file("f32.gguf"))->wide_copy_bytes(nullptr), 0);
+}
+
+/// Types with a scale and no offset are what they are in the copy, and only inputs are rounded otherwise:
+/// with q6_K thirty-two with a scale instead of 256. Types with an offset are rounded once more.
+TEST(WideCopies, KeepWhatEachTypeHas) {
+  NEEDS_WIDE_PRODUCTS();
+  const TemporaryFolder folder;
+  testing::write_tiny_llama(folder.file("f32.gguf"), {});
+  const auto wide_error = [&](const std::string& type) {
+    quantize_file(folder.file("f32.gguf"), folder.file("blocks.gguf"), type);
+    quantize_file(folder.file("blocks.gguf"), folder.file("exact.gguf"), "f32");
+    const auto blocks = Model::load(folder.file("blocks.gguf")),
+               exact = Model::load(folder.file("exact.gguf"));
+    const std::vector<int> tokens = random_tokens(exact->config().n_vocab, 3);
+    const auto wide = blocks->make_network({.n_slots = 64});
+    EXPECT_TRUE(wide->widen(nullptr));
+    wide->set_wide_rows(1);
+    return mean_distance(evaluate(*wide, nullptr, tokens),
+                         evaluate(*exact->make_network({.n_slots = 64}), nullptr, tokens));
+  };
+  const float of_inputs = wide_error("q8_0");
+  for (const std::string type : {"q4_0", "q5_0", "q6_k"})
+    EXPECT_LT(wide_error(type), 1.15F * of_inputs) << type;
+  for (const std::string type : {"q4_k", "q5_k"}) EXPECT_LT(wide_error(type), 5 * of_inputs) << type;
 }
 
 TEST_F(WideModel, WithoutCopiesItIsAsBefore) {

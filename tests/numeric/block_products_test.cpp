@@ -100,9 +100,16 @@ using Multiply = BlockKernel::Multiply;
 
 struct Product {
   int n_blocks;
-  WeightBits bits;
+  WeightForm form;
   std::vector<InputBlock> inputs;
   std::vector<WeightBlock> weights;
+  std::vector<float> second_scales;
+
+  float scale(std::size_t output, std::size_t input) const {
+    const std::size_t block = input / kBlockInputs;
+    const bool is_second = form == WeightForm::kSixHalves && input % kBlockInputs >= kBlockInputs / 2;
+    return is_second ? second_scales[kPanelOutputs * block + output] : weights[block].scales[output];
+  }
 
   /// [n_rows, kPanelOutputs], found with so much room between rows, which must stay as it was.
   std::vector<float> with(Multiply run, int n_rows) const {
@@ -110,8 +117,8 @@ struct Product {
     constexpr float kUntouched = 77.0F;
     constexpr std::size_t kOutRow = kPanelOutputs + kGap;
     std::vector<float> found(kOutRow * static_cast<std::size_t>(n_rows), kUntouched);
-    run({.weights = weights.data(),
-         .bits = bits,
+    run({.weights = {.blocks = weights.data(), .second_scales = second_scales.data()},
+         .form = form,
          .inputs = inputs.data(),
          .n_blocks = n_blocks,
          .n_rows = n_rows,
@@ -129,13 +136,16 @@ struct Product {
 };
 
 /// Of kTileRows rows.
-Product product(int n_blocks, WeightBits bits, const std::vector<float>& rows,
+Product product(int n_blocks, WeightForm form, const std::vector<float>& rows,
                 const std::vector<float>& panel) {
   Product result{.n_blocks = n_blocks,
-                 .bits = bits,
+                 .form = form,
                  .inputs = rounded(rows),
-                 .weights = std::vector<WeightBlock>(static_cast<std::size_t>(n_blocks))};
-  round_panel(panel.data(), bits, result.weights.data(), std::int64_t{n_blocks} * kBlockInputs);
+                 .weights = std::vector<WeightBlock>(static_cast<std::size_t>(n_blocks)),
+                 .second_scales = std::vector<float>(static_cast<std::size_t>(n_blocks) * kPanelOutputs)};
+  round_panel(panel.data(), form,
+              {.blocks = result.weights.data(), .second_scales = result.second_scales.data()},
+              std::int64_t{n_blocks} * kBlockInputs);
   return result;
 }
 
@@ -143,29 +153,36 @@ Product product(int n_blocks, WeightBits bits, const std::vector<float>& rows,
 float weight_of(const Product& p, std::size_t output, std::size_t i) {
   const WeightBlock& block = p.weights[i / kBlockInputs];
   const std::size_t at = i % kBlockInputs;
-  return static_cast<float>(block.values[at / 4][output][at % 4] - zero_of(p.bits)) * block.scales[output];
+  return static_cast<float>(block.values[at / 4][output][at % 4] - zero_of(p.form)) * p.scale(output, i);
 }
 
-struct BlocksAndBits {
+constexpr WeightForm kForms[] = {WeightForm::kSix, WeightForm::kSixHalves, WeightForm::kEight};
+
+std::string name_of(WeightForm form) {
+  constexpr const char* kNames[] = {"SixBits", "SixBitsByHalves", "EightBits"};
+  return kNames[static_cast<std::size_t>(form)];
+}
+
+struct BlocksAndForm {
   int n_blocks;
-  WeightBits bits;
+  WeightForm form;
 };
 
-class BlockProducts : public ::testing::TestWithParam<BlocksAndBits> {
+class BlockProducts : public ::testing::TestWithParam<BlocksAndForm> {
  protected:
   std::size_t n_in() const { return static_cast<std::size_t>(GetParam().n_blocks) * kBlockInputs; }
 
   std::vector<float> rows_ = random_values(kTileRows * n_in(), 4);
   std::vector<float> panel_ = random_values(kPanelOutputs * n_in(), 5);
-  Product product_ = product(GetParam().n_blocks, GetParam().bits, rows_, panel_);
+  Product product_ = product(GetParam().n_blocks, GetParam().form, rows_, panel_);
 };
 
 /// Six bits go to -32 and to 31 only, so a weight as great as the greatest, with the other sign, loses more.
 TEST_P(BlockProducts, WeightsLoseHalfAStepAtMost) {
-  const auto zero = static_cast<float>(zero_of(GetParam().bits));
+  const auto zero = static_cast<float>(zero_of(GetParam().form));
   for (std::size_t out = 0; out < kPanelOutputs; ++out) {
     for (std::size_t i = 0; i < n_in(); ++i) {
-      const float step = product_.weights[i / kBlockInputs].scales[out];
+      const float step = product_.scale(out, i);
       const float weight = panel_[out * n_in() + i];
       const float steps = weight / step > zero - 1 ? 1.07F : 0.57F;
       EXPECT_NEAR(weight_of(product_, out, i), weight, steps * std::abs(step))
@@ -193,7 +210,7 @@ TEST_P(BlockProducts, AreSumsOfProducts) {
 TEST_P(BlockProducts, AreTheSameToTheBitWithAllOfTheCpusInstructions) {
   if (!has_block_products()) GTEST_SKIP() << "this CPU has none";
   for (const BlockKernel& kernel : block_kernels()) {
-    if (kernel.bits != GetParam().bits) continue;
+    if (kernel.form != GetParam().form) continue;
     for (int n_rows = 1; n_rows <= kTileRows; ++n_rows) {
       EXPECT_EQ(product_.with(kernel.by_rows.at(static_cast<std::size_t>(n_rows) - 1), n_rows),
                 product_.with(multiply_plainly, n_rows))
@@ -202,33 +219,33 @@ TEST_P(BlockProducts, AreTheSameToTheBitWithAllOfTheCpusInstructions) {
   }
 }
 
-std::vector<BlocksAndBits> sizes() {
-  std::vector<BlocksAndBits> all;
-  for (const WeightBits bits : {WeightBits::kSix, WeightBits::kEight})
-    for (const int n_blocks : {1, 2, 3, 20, 64}) all.push_back({n_blocks, bits});
+std::vector<BlocksAndForm> sizes() {
+  std::vector<BlocksAndForm> all;
+  for (const WeightForm form : kForms)
+    for (const int n_blocks : {1, 2, 3, 20, 64}) all.push_back({n_blocks, form});
   return all;
 }
 
 INSTANTIATE_TEST_SUITE_P(Blocks, BlockProducts, ::testing::ValuesIn(sizes()), [](const auto& test) {
-  return fmt::format("{}Of{}Bits", test.param.n_blocks, static_cast<int>(test.param.bits));
+  return fmt::format("{}Of{}", test.param.n_blocks, name_of(test.param.form));
 });
 
 // ---- at the edge ------------------------------------------------------------------------------------------
 
-class BlockProductsAtTheEdge : public ::testing::TestWithParam<WeightBits> {
+class BlockProductsAtTheEdge : public ::testing::TestWithParam<WeightForm> {
  protected:
   /// Of tiles of kTileRows rows.
   static std::vector<Multiply> all_ways() {
     std::vector<Multiply> ways{multiply_plainly, multiply};
     for (const BlockKernel& kernel : block_kernels())
-      if (kernel.bits == GetParam()) ways.push_back(kernel.by_rows.back());
+      if (kernel.form == GetParam()) ways.push_back(kernel.by_rows.back());
     return ways;
   }
 };
 
 TEST_P(BlockProductsAtTheEdge, TheGreatestOfAllFit) {
-  const float most = GetParam() == WeightBits::kSix ? 31.0F : 127.0F;
-  const float least = GetParam() == WeightBits::kSix ? -32.0F : -127.0F;
+  const float most = GetParam() == WeightForm::kEight ? 127.0F : 31.0F;
+  const float least = GetParam() == WeightForm::kEight ? -127.0F : -32.0F;
   struct Ends {
     float others, last;  // of an output's weights
   };
@@ -257,7 +274,7 @@ TEST(EightBitWeights, AreRoundedAsRowsAre) {
   constexpr int kBlocks = 3;
   constexpr std::size_t kInputs = std::size_t{kBlocks} * kBlockInputs;
   const std::vector<float> panel = random_values(kPanelOutputs * kInputs, 9);
-  const Product p = product(kBlocks, WeightBits::kEight, random_values(kTileRows * kInputs, 10), panel);
+  const Product p = product(kBlocks, WeightForm::kEight, random_values(kTileRows * kInputs, 10), panel);
   const std::vector<InputBlock> as_rows = rounded(panel);
   for (std::size_t i = 0; i < panel.size(); ++i)
     EXPECT_EQ(weight_of(p, i / kInputs, i % kInputs), value_of(as_rows[i / kBlockInputs], i % kBlockInputs));
@@ -270,11 +287,46 @@ TEST(SixBitWeights, OfFewerBitsStayWhatTheyAre) {
       std::vector<float> panel;
       for (int i = 0; i < kPanelOutputs * kBlockInputs; ++i)
         panel.push_back(scale * static_cast<float>(i % 32 == 5 ? least : (i * 7) % (-2 * least) + least));
-      const Product p = product(1, WeightBits::kSix, std::vector<float>(kTileRows * kBlockInputs, 1), panel);
+      const Product p = product(1, WeightForm::kSix, std::vector<float>(kTileRows * kBlockInputs, 1), panel);
       for (std::size_t i = 0; i < panel.size(); ++i)
         EXPECT_EQ(weight_of(p, i / kBlockInputs, i % kBlockInputs), panel[i]);
     }
   }
+}
+
+/// As q6_K has them: integers of which the greatest may be any, times a scale of each half's own.
+TEST(SixBitWeights, ByHalvesMultiplesOfOneNumberStayWhatTheyAre) {
+  for (const int greatest : {-32, -31, 31, 27, -20, 17, 16, 11, -3, 1, 0}) {
+    std::vector<float> panel;
+    for (int i = 0; i < kPanelOutputs * kBlockInputs; ++i) {
+      const float scale = i % kBlockInputs < kBlockInputs / 2 ? 0.013F : -0.7F;
+      const int size = std::abs(greatest), value = i % 16 == 5 ? greatest : (i * 7) % (size + 1) - size / 2;
+      panel.push_back(scale * static_cast<float>(value));
+    }
+    const std::vector<float> rows(std::size_t{kTileRows} * kBlockInputs, 1);
+    const Product p = product(1, WeightForm::kSixHalves, rows, panel);
+    for (std::size_t i = 0; i < panel.size(); ++i) {
+      const float was = panel[i];
+      EXPECT_NEAR(weight_of(p, i / kBlockInputs, i % kBlockInputs), was, 1e-6F * std::abs(was)) << greatest;
+    }
+  }
+}
+
+/// Sixteen numbers with a scale of their own lose less than thirty-two with one.
+TEST(SixBitWeights, ByHalvesLoseLess) {
+  const std::vector<float> panel = random_values(std::size_t{kPanelOutputs} * kBlockInputs * 20, 12);
+  const std::vector<float> rows(std::size_t{kTileRows} * kBlockInputs * 20, 1);
+  const auto square_error = [&](WeightForm form) {
+    const Product p = product(20, form, rows, panel);
+    double sum = 0;
+    for (std::size_t i = 0; i < panel.size(); ++i) {
+      const auto error =
+          static_cast<double>(weight_of(p, i / (kBlockInputs * 20), i % (kBlockInputs * 20)) - panel[i]);
+      sum += error * error;
+    }
+    return sum;
+  };
+  EXPECT_LT(square_error(WeightForm::kSixHalves), 0.8 * square_error(WeightForm::kSix));
 }
 
 TEST_P(BlockProductsAtTheEdge, WhatIsNotFiniteStaysInItsRow) {
@@ -299,9 +351,8 @@ TEST_P(BlockProductsAtTheEdge, WhatIsNotFiniteStaysInItsRow) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Bits, BlockProductsAtTheEdge,
-                         ::testing::Values(WeightBits::kSix, WeightBits::kEight),
-                         [](const auto& test) { return fmt::format("Of{}", static_cast<int>(test.param)); });
+INSTANTIATE_TEST_SUITE_P(Forms, BlockProductsAtTheEdge, ::testing::ValuesIn(kForms),
+                         [](const auto& test) { return name_of(test.param); });
 
 }  // namespace
 }  // namespace tandem
