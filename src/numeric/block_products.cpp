@@ -45,50 +45,42 @@ TANDEM_INLINE std::int32_t six_bits_of(float x, float inverse) {
 }
 
 template <int kInputs>
-TANDEM_INLINE void round_to_six_bits(const float* x, float inverse, std::int8_t* out) {
-#pragma omp simd
-  for (int i = 0; i < kInputs; ++i) out[i] = static_cast<std::int8_t>(six_bits_of(x[i], inverse));
-}
-
-/// The weight of greatest magnitude becomes -32, as ggml's types of four and five bits do it: they stay what
-/// they are.
-TANDEM_INLINE void round_to_six_bits(const float* x, OutputBlock& out) {
-  const float greatest = greatest_of<kBlockInputs>(x);
-  const float sign = greatest > 0 ? -1.0F : 1.0F;
-  const BlockScale scale = block_scale(std::fabs(greatest), static_cast<float>(-kLeastOfSix));
-  round_to_six_bits<kBlockInputs>(x, sign * scale.inverse, out.values.data());
-  out.scale = out.second_scale = sign * scale.step;
-}
-
 TANDEM_INLINE float square_error(const float* x, float inverse, float step) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int i = 0; i < kHalfInputs; ++i) {
+  for (int i = 0; i < kInputs; ++i) {
     const float error = x[i] - static_cast<float>(six_bits_of(x[i], inverse)) * step;
     sum += error * error;
   }
   return sum;
 }
 
-/// The greatest becomes whichever of -32 to -17 does least harm: where all are multiples of one number, as in
-/// q6_K, of as many as it is. Returns the scale.
-TANDEM_INLINE float round_half(const float* x, std::int8_t* out) {
+/// The greatest becomes whichever of -32 to -17 does least harm. Where all are multiples of one number, as in
+/// ggml's types without an offset, that is one where they stay what they are. Returns the scale.
+template <int kInputs>
+TANDEM_INLINE float round_to_six_bits(const float* x, std::int8_t* out) {
   constexpr float kNothing = 1e-12F;  // of the greatest's square, what multiples lose by f32
-  const float greatest = greatest_of<kHalfInputs>(x);
+  const float greatest = greatest_of<kInputs>(x);
   float best = kLeastOfSix, least_error = std::numeric_limits<float>::infinity();
   for (std::int32_t n = kLeastOfSix; n < kLeastOfSix / 2 && greatest != 0; ++n) {
     const auto multiple = static_cast<float>(n);
-    const float error = square_error(x, multiple / greatest, greatest / multiple);
+    const float error = square_error<kInputs>(x, multiple / greatest, greatest / multiple);
     if (error < least_error) least_error = error, best = multiple;
     if (error <= kNothing * greatest * greatest) break;
   }
-  round_to_six_bits<kHalfInputs>(x, greatest == 0 ? 0.0F : best / greatest, out);
+  const float inverse = greatest == 0 ? 0.0F : best / greatest;
+#pragma omp simd
+  for (int i = 0; i < kInputs; ++i) out[i] = static_cast<std::int8_t>(six_bits_of(x[i], inverse));
   return greatest / best;
 }
 
+TANDEM_INLINE void round_to_six_bits(const float* x, OutputBlock& out) {
+  out.scale = out.second_scale = round_to_six_bits<kBlockInputs>(x, out.values.data());
+}
+
 TANDEM_INLINE void round_to_six_bits_by_halves(const float* x, OutputBlock& out) {
-  out.scale = round_half(x, out.values.data());
-  out.second_scale = round_half(x + kHalfInputs, out.values.data() + kHalfInputs);
+  out.scale = round_to_six_bits<kHalfInputs>(x, out.values.data());
+  out.second_scale = round_to_six_bits<kHalfInputs>(x + kHalfInputs, out.values.data() + kHalfInputs);
 }
 
 TANDEM_INLINE void round_output_block(const float* x, WeightForm form, OutputBlock& out) {

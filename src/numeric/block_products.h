@@ -65,9 +65,9 @@ struct PanelOf {
 using NewPanel = PanelOf<WeightBlock, float>;
 using WeightPanel = PanelOf<const WeightBlock, const float>;
 
-/// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits,
-/// which leaves weights of q4_0 and q5_0 what they are, and by halves those of q6_K but for a scale's last
-/// bits.
+/// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits
+/// with the scale of sixteen that loses least, which leaves weights of q4_0 and q5_0 what they are, and by
+/// halves those of q6_K but for a scale's last bits.
 ///   rows  [kPanelOutputs, n_in]
 ///   out   of n_in / kBlockInputs blocks
 void round_panel(const float* rows, WeightForm form, const NewPanel& out, std::int64_t n_in);
