@@ -67,6 +67,7 @@ Backend::Backend(ggml_backend_dev_t device, int n_threads)
   if (const auto set = procedure<ggml_backend_set_n_threads_t>(registry, "ggml_backend_set_n_threads")) {
     set(backend_.get(), n_threads);
     keep_threads(registry, n_threads);
+    if (n_threads > 1) waits_.emplace();
   }
 }
 
@@ -79,7 +80,7 @@ void Backend::compute(ggml_cgraph* graph) {
   const auto start = std::chrono::steady_clock::now();
   if (ggml_backend_graph_compute(backend_.get(), graph) != GGML_STATUS_SUCCESS)
     throw Error(ErrorCode::kInternal, "the device could not compute the pass");
-  waits_.note(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (waits_) waits_->note(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 void Backend::check(ggml_cgraph* graph) const {

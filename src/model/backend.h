@@ -5,6 +5,7 @@
 #include <ggml-cpp.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class Backend {
   ggml_threadpool* threads_ = nullptr;  // outlived by nothing that uses it: backend_ goes first
   void (*free_threads_)(ggml_threadpool*) = nullptr;
   ggml_backend_ptr backend_;
-  ThreadWaits waits_;
+  std::optional<ThreadWaits> waits_;  // where threads wait for one another
 };
 
 }  // namespace tandem
