@@ -3,6 +3,10 @@
 find_package(Threads REQUIRED)
 find_package(llama REQUIRED)
 find_package(ggml REQUIRED)
+if(TARGET ggml::ggml-cuda)
+  # It asks for the driver's libcuda, which a machine that only builds need not have.
+  add_link_options(LINKER:--allow-shlib-undefined)
+endif()
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
