@@ -131,7 +131,7 @@ void compare(const Arguments& arguments) {
   }
   fmt::print("{}, {} threads, {} rows in the cache, {} rounds of {} passes\n", model->weight_type(),
              arguments.n_threads, kCached, arguments.n_rounds, arguments.n_repeats);
-  fmt::print("{:>4} {:<6} {:<26} {:>8} {:>17} {:>12}\n", "rows", "logits", "", "ms", "(min - max)",
+  fmt::print("{:>4} {:<6} {:<34} {:>8} {:>17} {:>12}\n", "rows", "logits", "", "ms", "(min - max)",
              "vs libllama");
   for (const bool all_logits : {false, true}) {
     for (const int n_rows : arguments.rows) {
@@ -146,7 +146,7 @@ void compare(const Arguments& arguments) {
         contestants.push_back({name, [&tandem, n_rows, all_logits] { tandem.run(n_rows, all_logits); }});
       take_turns(contestants, arguments);
       for (const Contestant& contestant : contestants) {
-        fmt::print("{:>4} {:<6} {:<26} {:>8.2f} {:>17} {:>12.2f}\n", n_rows, all_logits ? "all" : "last",
+        fmt::print("{:>4} {:<6} {:<34} {:>8.2f} {:>17} {:>12.2f}\n", n_rows, all_logits ? "all" : "last",
                    contestant.name, contestant.median(), contestant.spread(),
                    contestants.front().median() / contestant.median());
       }
