@@ -17,10 +17,11 @@ inline constexpr int kBlockInputs = 32;
 inline constexpr int kPanelOutputs = 32;  // that lie together
 inline constexpr int kTileRows = 4;       // multiplied together
 
+/// How many bits a weight has, and for how many inputs there is a scale.
 enum class WeightForm : std::uint8_t {
-  kSix,        // bits
-  kSixHalves,  // and each half of a block has a scale
-  kEight
+  kSix,        // a scale for a block
+  kSixHalves,  // one for each half of it
+  kEight       // one for a block
 };
 
 /// What weights are stored too high by, since CPUs multiply unsigned with signed numbers.
@@ -46,6 +47,15 @@ struct alignas(64) WeightBlock {
   std::array<float, kPanelOutputs> scales;
 };
 
+/// A panel's blocks.
+template <typename Block, typename Scale>
+struct Panel {
+  Block* blocks;         // [n_blocks]
+  Scale* second_scales;  // of kSixHalves: [n_blocks, kPanelOutputs], the first being in the blocks
+};
+using NewPanel = Panel<WeightBlock, float>;
+using WeightPanel = Panel<const WeightBlock, const float>;
+
 /// Whether this CPU has instructions that make it worth while.
 bool has_block_products();
 /// What its fastest products have.
@@ -56,15 +66,6 @@ WeightForm fastest_form();
 ///   x    [n], n a multiple of kBlockInputs
 ///   out  [n / kBlockInputs]
 void round_row(const float* x, InputBlock* out, std::int64_t n);
-/// A panel's blocks.
-template <typename Block, typename Scale>
-struct PanelOf {
-  Block* blocks;         // [n_blocks]
-  Scale* second_scales;  // of kSixHalves: [n_blocks, kPanelOutputs], the first being in the blocks
-};
-using NewPanel = PanelOf<WeightBlock, float>;
-using WeightPanel = PanelOf<const WeightBlock, const float>;
-
 /// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits
 /// with the scale of sixteen that loses least, which leaves weights of q4_0 and q5_0 what they are, and by
 /// halves those of q6_K but for a scale's last bits.

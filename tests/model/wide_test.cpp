@@ -497,8 +497,8 @@ TEST_F(WideModel, SaysWhatCopiesTake) {
   EXPECT_EQ(Model::load(folder_.file("f32.gguf"))->wide_copy_bytes(nullptr), 0);
 }
 
-/// Types with a scale and no offset are what they are in the copy, and only inputs are rounded otherwise:
-/// with q6_K thirty-two with a scale instead of 256. Types with an offset are rounded once more.
+/// Types with a scale and no offset are what they are in the copy, so that inputs alone are rounded. Types
+/// with an offset are rounded once more.
 TEST(WideCopies, KeepWhatEachTypeHas) {
   NEEDS_WIDE_PRODUCTS();
   const TemporaryFolder folder;
