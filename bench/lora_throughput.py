@@ -4,7 +4,7 @@
     bench/lora_throughput.py [--config recipes/gemma-3-270m-en-de-fr.toml] [--steps 10] [--rounds 3] [--threads N]
 
 Each round trains an adapter on the first STEPS batches of the recipe's run: first `tandem train`, then a Gemma 3 decoder
-in plain PyTorch (frozen nn.Linear in bfloat16, A and B in float32, autocast, torch.optim.AdamW) of the base's own shape on
+in plain PyTorch (frozen nn.Linear and autocast in the recipe's type, A and B in float32, torch.optim.AdamW) of the base's own shape on
 the trainer's batches (dump_batches.cpp). PyTorch's weights are random: the time of a step does not depend on them. Rows
 are those of the batches, padding not counted; the first WARM_UP steps are not timed. Printed: rows/s and tokens/s
 (labels), medians over the rounds with their range, the ratio, and the peak memory of each process.
@@ -23,12 +23,12 @@ import time
 import tomllib
 from pathlib import Path
 
-from train_throughput import ROOT, WARM_UP, pad, read_batches, short_recipe, train_ours
+from train_throughput import ROOT, WARM_UP, matmul_of, pad, read_batches, short_recipe, train_ours
 
 TARGETS = ("q", "k", "v", "out", "gate", "up", "down")
 
 
-def make_decoder(torch, shape, rank):
+def make_decoder(torch, shape, rank, dtype):
     """Gemma 3 over padded batches, its weights frozen, an adapter on every matrix of every layer."""
     nn, functional = torch.nn, torch.nn.functional
     width, heads, kv_heads, head_dim, inner = (shape[name] for name in ("width", "heads", "kv_heads", "head_dim", "inner"))
@@ -45,7 +45,7 @@ def make_decoder(torch, shape, rank):
     class Adapted(nn.Module):
         def __init__(self, n_in, n_out):
             super().__init__()
-            self.weight = nn.Parameter((torch.randn(n_out, n_in) * n_in**-0.5).bfloat16(), requires_grad=False)
+            self.weight = nn.Parameter((torch.randn(n_out, n_in) * n_in**-0.5).to(dtype), requires_grad=False)
             self.a = nn.Parameter(torch.randn(rank, n_in) * n_in**-0.5)
             self.b = nn.Parameter(torch.zeros(n_out, rank))
 
@@ -82,7 +82,7 @@ def make_decoder(torch, shape, rank):
     class Decoder(nn.Module):
         def __init__(self):
             super().__init__()
-            frozen = lambda rows: nn.Parameter((torch.randn(rows, width) * 0.04).bfloat16(), requires_grad=False)
+            frozen = lambda rows: nn.Parameter((torch.randn(rows, width) * 0.04).to(dtype), requires_grad=False)
             self.embedding, self.head = frozen(shape["vocabulary"]), frozen(shape["classes"])
             self.layers, self.norm = nn.ModuleList(Layer() for _ in range(shape["layers"])), RmsNorm(width)
             self.register_buffer("frequencies", 10000.0 ** (-torch.arange(head_dim // 2) / (head_dim // 2)))
@@ -98,16 +98,17 @@ def make_decoder(torch, shape, rank):
     return Decoder()
 
 
-def train_torch(torch, batches, shape, rank):
+def train_torch(torch, batches, shape, recipe):
     """Seconds of each step, and the losses: they say that it learns."""
     torch.manual_seed(1)
-    model = make_decoder(torch, shape, rank)
+    is_bfloat16 = matmul_of(recipe) == "bf16"
+    model = make_decoder(torch, shape, recipe["lora"]["rank"], torch.bfloat16 if is_bfloat16 else torch.float32)
     adapters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(adapters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.0)
     seconds, losses = [], []
     for batch in batches:
         start = time.perf_counter()
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=is_bfloat16):
             loss = torch.nn.functional.cross_entropy(model(batch), batch["labels"] % shape["classes"])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(adapters, 1.0)
@@ -180,13 +181,13 @@ def main():
             shape = shape_of(args.program, recipe["base"]["model"], work / "model.gguf")
         spent = log[args.steps] - log[WARM_UP]
         ours.append((n_rows / spent, n_labels / spent))
-        seconds, losses = train_torch(torch, batches, shape, recipe["lora"]["rank"])
+        seconds, losses = train_torch(torch, batches, shape, recipe)
         spent = sum(seconds[WARM_UP:])
         theirs.append((n_rows / spent, n_labels / spent))
         print(f"round {round_ + 1}: {ours[-1][0]:.0f} and {theirs[-1][0]:.0f} rows/s; PyTorch's loss {losses[0]:.2f} -> "
               f"{losses[-1]:.2f}", file=sys.stderr, flush=True)  # fmt: skip
     print(f"PyTorch {torch.__version__}, {args.threads} threads, {args.rounds} rounds of {args.steps} steps, {n_rows} rows "
-          f"timed, rank {recipe['lora']['rank']}, {shape['classes']} of {shape['vocabulary']} pieces kept")  # fmt: skip
+          f"timed, rank {recipe['lora']['rank']}, {shape['classes']} of {shape['vocabulary']} pieces kept, products in {matmul_of(recipe)}")  # fmt: skip
     print(report(ours, theirs, (ours_peak, gib(resource.RUSAGE_SELF))))
 
 

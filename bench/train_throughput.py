@@ -4,7 +4,7 @@
     bench/train_throughput.py [--config recipes/default-en-de-fr.toml] [--steps 30] [--rounds 3] [--threads N]
 
 Each round trains both from scratch on the first STEPS batches of the recipe's run: first `tandem train`, then a decoder
-in plain PyTorch (nn.Module, autocast to bfloat16, torch.optim.AdamW), which gets the trainer's batches from a file
+in plain PyTorch (nn.Module, autocast to the recipe's type, torch.optim.AdamW), which gets the trainer's batches from a file
 (dump_batches.cpp), laid out beforehand. The trainer's time includes drawing and laying out its batches. Both use AdamW,
 whatever the recipe says; PyTorch clips the gradient too. Rows are those of the batches, padding not counted; the
 first WARM_UP steps are not timed. Printed: rows/s, medians over the rounds with their range, and the ratio.
@@ -42,11 +42,20 @@ def to_toml(value):
     return json.dumps(value, ensure_ascii=False)
 
 
+def matmul_of(recipe):
+    """"bf16" or "f32": the recipe's products, "auto" as the trainer understands it on this machine."""
+    asked = recipe["optimiser"].get("matmul", "auto")
+    if asked != "auto":
+        return asked
+    return "bf16" if "avx512_bf16" in Path("/proc/cpuinfo").read_text() else "f32"
+
+
 def short_recipe(recipe, folder, work, steps):
     """The recipe for `steps` steps with AdamW, logged at WARM_UP and at its end, without validation text."""
     data = {**recipe["data"], "train": [absolute(file, folder) for file in recipe["data"]["train"]]}
     data.pop("dev", None)
-    optimiser = {**recipe["optimiser"], "kind": "adamw", "total_steps": steps, "warmup_steps": min(steps, 10)}
+    optimiser = {**recipe["optimiser"], "kind": "adamw", "total_steps": steps, "warmup_steps": min(steps, 10),
+                 "matmul": matmul_of(recipe)}  # fmt: skip
     output = {"model_path": str(work / "model.gguf"), "checkpoint_dir": str(work / "run"),
               "checkpoint_every_seconds": 100000, "validate_every_steps": WARM_UP}  # fmt: skip
     short = {**recipe, "data": data, "optimiser": optimiser, "output": output}
@@ -194,7 +203,7 @@ def train_torch(torch, batches, shape, recipe):
     model = make_decoder(torch, shape)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98),
                                   weight_decay=optimiser_options.get("weight_decay", 0.01))  # fmt: skip
-    is_bfloat16 = optimiser_options.get("matmul", "bf16") == "bf16"
+    is_bfloat16 = matmul_of(recipe) == "bf16"
     smoothing = optimiser_options.get("label_smoothing", 0.0)
     seconds, losses = [], []
     for batch in batches:

@@ -25,9 +25,15 @@ class Recipe(unittest.TestCase):
     def test_short_run_keeps_network_vocabulary_and_batches(self):
         for section in ("model", "vocabulary", "prompt", "streaming"):
             self.assertEqual(self.short.get(section), self.recipe.get(section))
-        for key in ("rows_per_batch", "seed", "matmul"):
+        self.assertEqual(self.short["optimiser"]["matmul"], bench.matmul_of(self.recipe))
+        for key in ("rows_per_batch", "seed"):
             self.assertEqual(self.short["optimiser"].get(key), self.recipe["optimiser"].get(key))
         self.assertEqual(self.short["data"]["set_weights"], self.recipe["data"]["set_weights"])
+
+    def test_products_are_what_the_recipe_says_or_what_the_machine_has(self):
+        self.assertEqual(bench.matmul_of({"optimiser": {"matmul": "bf16"}}), "bf16")
+        self.assertIn(bench.matmul_of({"optimiser": {}}), ("bf16", "f32"))
+        self.assertIn(self.short["optimiser"]["matmul"], ("bf16", "f32"))
 
     def test_short_run_is_short_uses_adamw_and_touches_nothing_of_the_real_one(self):
         self.assertEqual(self.short["optimiser"]["total_steps"], 30)

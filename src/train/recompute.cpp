@@ -1,10 +1,11 @@
 #include "train/recompute.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/custom_class.h>
 #include <torch/utils.h>
+
+#include "train/dropout.h"
 
 namespace tandem {
 namespace {
@@ -21,9 +22,8 @@ struct Part : torch::CustomClassHolder {
 class Recompute : public torch::autograd::Function<Recompute> {
  public:
   static variable_list forward(AutogradContext* context, at::TensorList inputs, const TensorFunction& part) {
-    const at::Generator& random = at::detail::getDefaultCPUGenerator();
     context->saved_data["part"] =
-        at::IValue::make_capsule(c10::make_intrusive<Part>(part, random.get_state()));
+        at::IValue::make_capsule(c10::make_intrusive<Part>(part, dropout_generator().get_state()));
     context->save_for_backward(inputs.vec());
     return part(inputs.vec());  // without gradients: a Function's forward is not recorded
   }
@@ -34,7 +34,7 @@ class Recompute : public torch::autograd::Function<Recompute> {
     for (const at::Tensor& saved : context->get_saved_variables()) {
       inputs.push_back(saved.detach().requires_grad_(saved.requires_grad()));
     }
-    at::Generator random = at::detail::getDefaultCPUGenerator();
+    at::Generator& random = dropout_generator();
     const at::Tensor state_now = random.get_state();
     random.set_state(part->random_state);
     variable_list outputs;

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "tandem/error.h"
+#include "train/dropout.h"
 #include "train/gguf_export.h"
 #include "train/operations.h"
 #include "train/rotations.h"
@@ -47,11 +48,8 @@ void ScratchDecoder::lay_out_parameters() {
 
   std::int64_t offset = 0;
   const auto take = [&](at::IntArrayRef sizes) {
-    const std::int64_t length = c10::multiply_integers(sizes);
-    at::Tensor parameter = flat_.narrow(0, offset, length).view(sizes).detach();
-    parameter.set_requires_grad(true);
-    parameter.mutable_grad() = gradients_.narrow(0, offset, length).view(sizes);
-    offset += length;
+    at::Tensor parameter = make_leaf(offset, sizes);
+    offset += c10::multiply_integers(sizes);
     return parameter;
   };
   layers_.resize(static_cast<std::size_t>(shape_.n_layers));
@@ -141,7 +139,7 @@ at::Tensor ScratchDecoder::project(const at::Tensor& h, const at::Tensor& weight
 }
 
 at::Tensor ScratchDecoder::drop(const at::Tensor& x) const {
-  return training_ && dropout_ > 0.0 ? at::dropout(x, dropout_, true) : x;
+  return training_ && dropout_ > 0.0 ? dropout(x, dropout_) : x;
 }
 
 /// softmax(q k^T / sqrt(head_dim) + mask) v, all heads; those that share a k and v head are rows of one

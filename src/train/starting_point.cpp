@@ -79,6 +79,7 @@ class Stock final : public StartingPoint {
  private:
   std::vector<TokenId> ids_always_kept() const;
   void take_start_adapter(TrainableDecoder& decoder) const;
+  void add_untrained(std::vector<Parameter>& parameters) const;
 
   const TrainConfig& config_;
   BaseModel base_;
@@ -111,6 +112,7 @@ std::unique_ptr<TrainableDecoder> Stock::make_decoder() const {
   StockDecoderOptions options;
   options.matmul = config_.matmul;
   options.adapter = config_.lora;
+  options.trains = config_.base->trains;
   options.kept_ids = kept_ids_;
   options.recompute_activations = config_.base->recompute_activations;
   options.dropout = config_.dropout;
@@ -141,15 +143,29 @@ void Stock::take_start_adapter(TrainableDecoder& decoder) const {
   }
 }
 
+/// What the base has beside the parameters.
+void Stock::add_untrained(std::vector<Parameter>& parameters) const {
+  const std::size_t n_trained = parameters.size();
+  for (const StoredTensor& stored : base_.file().tensors()) {
+    const auto trained = std::span(parameters).first(n_trained);
+    if (std::any_of(trained.begin(), trained.end(),
+                    [&](const Parameter& p) { return p.name == stored.name; }))
+      continue;
+    parameters.push_back({stored.name, ParameterKind::kNorm, tensor_of(stored)});
+  }
+}
+
 void Stock::write(const std::string& path, const TrainableDecoder& decoder, const at::Tensor& flat) const {
-  const auto tensors = named_tensors(decoder.parameters(flat));
+  std::vector<Parameter> parameters = decoder.parameters(flat);
   if (!config_.lora) {
-    export_tuned(path, config_, base_.file().path(), kept_ids_, tensors, StoredType::kFloat32);
+    add_untrained(parameters);
+    export_tuned(path, config_, base_.file().path(), kept_ids_, named_tensors(parameters),
+                 StoredType::kFloat32);
     return;
   }
   const AdapterFile adapter{base_.config().architecture, base_.file().find_text("general.name").value_or(""),
                             config_.lora->alpha, kept_ids_};
-  export_adapter(path, config_, adapter, tensors, StoredType::kFloat16);
+  export_adapter(path, config_, adapter, named_tensors(parameters), StoredType::kFloat16);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "tandem/error.h"
+#include "train/dropout.h"
 #include "train/recompute.h"
 #include "train/rotations.h"
 
@@ -83,7 +84,8 @@ void StockDecoder::load_layer(int index, Layer& layer) {
 
 void StockDecoder::take_vector(const std::string& name, at::Tensor& where) {
   where = base_.find(name);
-  if (where.defined() && !is_adapted()) planned_.push_back({name, ParameterKind::kNorm, where, &where});
+  if (where.defined() && !trains_matrices_alone())
+    planned_.push_back({name, ParameterKind::kNorm, where, &where});
 }
 
 void StockDecoder::take_linear(const std::string& prefix, const char* part, Linear& linear) {
@@ -124,7 +126,7 @@ void StockDecoder::take_head() {
       kept_[static_cast<std::int64_t>(i)] = id;
     }
   }
-  if (is_adapted()) {
+  if (trains_matrices_alone()) {
     std::vector<std::int32_t> ids;
     for (const TokenId id : options_.kept_ids) ids.push_back(to_int(id));
     output_ = (ids.empty() ? base_.find(base_.head()) : base_.rows(base_.head(), ids)).to(type_);
@@ -154,12 +156,8 @@ void StockDecoder::lay_out() {
   flat_ = at::empty({n}, at::kFloat);
   gradients_ = at::zeros({n}, at::kFloat);
   for (std::size_t i = 0; i < planned_.size(); ++i) {
-    const std::int64_t length = planned_[i].initial.numel(), offset = entries_[i].offset;
-    at::Tensor parameter = flat_.narrow(0, offset, length).view(entries_[i].sizes).detach();
-    parameter.copy_(planned_[i].initial);
-    parameter.set_requires_grad(true);
-    parameter.mutable_grad() = gradients_.narrow(0, offset, length).view(entries_[i].sizes);
-    *planned_[i].where = parameter;
+    flat_.narrow(0, entries_[i].offset, planned_[i].initial.numel()).copy_(planned_[i].initial.reshape({-1}));
+    *planned_[i].where = make_leaf(entries_[i].offset, entries_[i].sizes);
   }
   planned_.clear();
 }
@@ -176,7 +174,8 @@ std::vector<Parameter> StockDecoder::parameters(const at::Tensor& flat) const {
 std::string StockDecoder::fingerprint() const {
   const std::string what = is_adapted() ? fmt::format("adapter of rank {} on [{}]", options_.adapter->rank,
                                                       fmt::join(options_.adapter->targets, " "))
-                                        : "all weights";
+                           : trains_matrices_alone() ? "the layers' matrices"
+                                                     : "all weights";
   return fmt::format("{} of {} layers, width {}, {} pieces: {}", config_.architecture, config_.n_layers,
                      config_.n_embd, config_.n_vocab, what);
 }
@@ -204,7 +203,7 @@ StockDecoder::Places StockDecoder::places_of(const Batch& batch) const {
 }
 
 at::Tensor StockDecoder::drop(const at::Tensor& x) const {
-  return training_ && options_.dropout > 0.0 ? at::dropout(x, options_.dropout, true) : x;
+  return training_ && options_.dropout > 0.0 ? dropout(x, options_.dropout) : x;
 }
 
 at::Tensor StockDecoder::project(const at::Tensor& h, const Linear& linear) const {
@@ -213,7 +212,7 @@ at::Tensor StockDecoder::project(const at::Tensor& h, const Linear& linear) cons
   if (!linear.a.defined()) return y;
   const AdapterShape& adapter = *options_.adapter;
   const bool drops = training_ && adapter.dropout > 0.0;
-  const at::Tensor low = at::linear(drops ? at::dropout(h, adapter.dropout, true) : h, linear.a.to(type_));
+  const at::Tensor low = at::linear(drops ? dropout(h, adapter.dropout) : h, linear.a.to(type_));
   return at::addmm(y, low, linear.b.mul(adapter.alpha / adapter.rank).to(type_).t());
 }
 
@@ -309,7 +308,7 @@ at::Tensor StockDecoder::hidden(const Batch& batch) {
 }
 
 at::Tensor StockDecoder::head() const {
-  if (is_adapted()) return output_;
+  if (trains_matrices_alone()) return output_;
   const at::Tensor& whole = output_.defined() ? output_ : embedding_;
   return (kept_.defined() ? whole.index_select(0, kept_) : whole).to(type_);
 }

@@ -1,5 +1,6 @@
 // The network that is fine-tuned: any family's GGUF (docs/families.md), with explicit positions and an
-// explicit mask, either all of its weights or low-rank adapters beside them (LoRA, arXiv 2106.09685).
+// explicit mask: all of its weights, the matrices of its layers, or low-rank adapters beside these (LoRA,
+// arXiv 2106.09685).
 //
 //   y = W x + (alpha / rank) B A x        A [rank, n_in], B [n_out, rank]; W stays as it is, in bfloat16
 //
@@ -23,10 +24,11 @@
 namespace tandem {
 
 struct StockDecoderOptions {
-  MatmulType matmul = MatmulType::kBfloat16;
-  std::optional<AdapterShape> adapter;  // nothing: every weight is trained
-  std::vector<TokenId> kept_ids;        // ascending; only these have logits; empty: all
-  bool recompute_activations = false;   // a layer's activations are calculated again for its gradients
+  MatmulType matmul = fastest_matmul_type();
+  std::optional<AdapterShape> adapter;           // nothing: the base's own weights are trained
+  TrainedWeights trains = TrainedWeights::kAll;  // of these
+  std::vector<TokenId> kept_ids;                 // ascending; only these have logits; empty: all
+  bool recompute_activations = false;  // a layer's activations are calculated again for its gradients
   double dropout = 0.0;
   std::uint64_t seed = 1;
 };
@@ -80,6 +82,7 @@ class StockDecoder final : public TrainableDecoder {
   void lay_out();
 
   bool is_adapted() const { return options_.adapter.has_value(); }
+  bool trains_matrices_alone() const { return is_adapted() || options_.trains == TrainedWeights::kMatrices; }
   at::Tensor embed(const Batch& batch) const;
   at::Tensor head() const;
   at::Tensor project(const at::Tensor& h, const Linear& linear) const;

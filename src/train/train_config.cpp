@@ -122,6 +122,8 @@ void read_base(const ConfigFile& file, TomlSection section, TrainConfig& config)
   section.read_text("start_adapter", base.start_adapter);
   section.read_integer("kept_pieces", base.kept_pieces, 0, kMost);
   section.read_flag("recompute_activations", base.recompute_activations);
+  section.read_choice("trains", base.trains,
+                      {{"all", TrainedWeights::kAll}, {"matrices", TrainedWeights::kMatrices}});
   section.reject_unknown();
   if (base.model.empty()) section.fail("model", "expected the GGUF file of the model to go on from");
   base.model = file.resolve(base.model);
@@ -262,6 +264,15 @@ void read_streaming(TomlSection section, TrainConfig& config) {
   section.reject_unknown();
 }
 
+void read_matmul(TomlSection& section, MatmulType& matmul) {
+  enum class Choice { kAuto, kFloat32, kBfloat16 } choice = Choice::kAuto;
+  section.read_choice("matmul", choice,
+                      {{"auto", Choice::kAuto}, {"f32", Choice::kFloat32}, {"bf16", Choice::kBfloat16}});
+  if (choice != Choice::kAuto) {
+    matmul = choice == Choice::kBfloat16 ? MatmulType::kBfloat16 : MatmulType::kFloat32;
+  }
+}
+
 void read_optimiser(TomlSection section, TrainConfig& config) {
   section.read_choice("kind", config.optimiser,
                       {{"adamw", OptimiserKind::kAdamW}, {"muon", OptimiserKind::kMuon}});
@@ -280,8 +291,7 @@ void read_optimiser(TomlSection section, TrainConfig& config) {
   section.read_integer("total_steps", config.total_steps, 1, std::int64_t{1} << 40);
   section.read_integer("rows_per_batch", config.rows_per_batch, 2, kMost);
   section.read_integer("accumulate", config.accumulate, 1, 100000);
-  section.read_choice("matmul", config.matmul,
-                      {{"f32", MatmulType::kFloat32}, {"bf16", MatmulType::kBfloat16}});
+  read_matmul(section, config.matmul);
   std::int64_t seed = static_cast<std::int64_t>(config.seed);
   section.read_integer("seed", seed, 0, std::numeric_limits<std::int64_t>::max());
   config.seed = static_cast<std::uint64_t>(seed);
@@ -336,6 +346,8 @@ TrainConfig read_train_config(const std::string& path) {
     read_base(file, base, config);
     if (root.has("lora")) {
       read_lora(lora, config);
+      if (base.has("trains"))
+        base.fail("trains", "expected no such key beside [lora], which is all that is trained");
     } else if (!config.base->start_adapter.empty()) {
       base.fail("start_adapter", "expected a section [lora] of the adapter's shape");
     }

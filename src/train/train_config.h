@@ -10,6 +10,7 @@
 
 #include "stream/wait_k.h"
 #include "text/prompt.h"
+#include "train/matmul_type.h"
 
 namespace tandem {
 
@@ -19,8 +20,6 @@ enum class BoundaryRows {
   kBoth,       // two copies with the same label; later rows see the one with the new visibility
   kReference,  // always the new visibility, as in the paper's code (runs on at small k; for comparison)
 };
-
-enum class MatmulType { kFloat32, kBfloat16 };
 
 enum class OptimiserKind { kAdamW, kMuon };  // Muon: hidden matrices only, the rest stays with AdamW
 
@@ -40,12 +39,20 @@ struct AdapterShape {
   std::vector<std::string> targets;  // parts of a layer by llama.cpp's names ("attn_q"); empty: all of them
 };
 
+/// Which weights of a base are trained where no adapter is.
+enum class TrainedWeights {
+  kAll,
+  kMatrices,  // of the layers, which is what an adapter can carry; embeddings, head and norms stay as they
+              // are
+};
+
 /// A stock model to go on from.
 struct BaseOptions {
   std::string model;          // any supported family's GGUF
   std::string start_adapter;  // an adapter of the same shape to begin with; empty: a fresh one
   int kept_pieces = 0;        // only the most frequent pieces of the targets get logits; 0: all pieces
   bool recompute_activations = false;
+  TrainedWeights trains = TrainedWeights::kAll;
 };
 
 struct TrainConfig {
@@ -94,7 +101,7 @@ struct TrainConfig {
   std::int64_t total_steps = 1000;  // where the decay ends
   int rows_per_batch = 4000;
   int accumulate = 1;
-  MatmulType matmul = MatmulType::kBfloat16;
+  MatmulType matmul = fastest_matmul_type();
   std::uint64_t seed = 1;
 
   // [output]

@@ -52,13 +52,19 @@ class TrainableDecoder {
 
   at::Tensor& flat() { return flat_; }            // [n_parameters] f32
   at::Tensor& gradients() { return gradients_; }  // [n_parameters] f32
+  /// The parameters as autograd knows them, in the buffer's order; grad() of each is a view of gradients().
+  const std::vector<at::Tensor>& leaves() const { return leaves_; }
   std::int64_t n_parameters() const { return flat_.numel(); }
   /// Parameters before this offset are matrices (decayed); after it embeddings and norms.
   std::int64_t n_matrix_parameters() const { return n_matrix_parameters_; }
 
  protected:
+  /// The part of the flat buffers at `offset`, as a parameter that gets gradients.
+  at::Tensor make_leaf(std::int64_t offset, at::IntArrayRef sizes);
+
   bool training_ = true;
   at::Tensor flat_, gradients_;
+  std::vector<at::Tensor> leaves_;
   std::int64_t n_matrix_parameters_ = 0;
 };
 

@@ -2,14 +2,13 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
-#include <torch/csrc/autograd/generated/variable_factories.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <map>
+#include <numeric>
 #include <thread>
 
 #include "tandem/error.h"
@@ -18,6 +17,7 @@
 #include "train/collate.h"
 #include "train/corpus.h"
 #include "train/optimiser.h"
+#include "train/shares.h"
 #include "train/starting_point.h"
 #include "train/training_log.h"
 
@@ -90,6 +90,7 @@ class Run {
   };
 
   void resume();
+  std::vector<Batch> next_shares(Random& random);
   StepResult take_step();
   void account(const StepResult& result, double seconds);
   std::vector<DevLoss> validate();
@@ -102,6 +103,7 @@ class Run {
 
   const TrainConfig& config_;
   const TrainOptions& options_;
+  const int threads_;
   std::unique_ptr<StartingPoint> start_;
   Corpus corpus_;
   std::vector<std::vector<Example>> dev_;
@@ -122,6 +124,7 @@ class Run {
 Run::Run(const TrainConfig& config, const TrainOptions& options)
     : config_(config),
       options_(options),
+      threads_(at::get_num_threads()),
       start_(open_starting_point(config)),
       corpus_(start_->read_training_text()),
       collator_(prompts_of(config, start_->vocabulary()), config, start_->window()),
@@ -133,9 +136,12 @@ Run::Run(const TrainConfig& config, const TrainOptions& options)
   if (!config.dev.empty()) {
     dev_ = dev_examples(start_->read_text(config.dev), config.target_languages.size());
   }
-  note(fmt::format("{} examples with {} targets, {} tokens; {} parameters; {} pieces", corpus_.size(),
-                   corpus_.n_targets(), corpus_.n_tokens(), decoder_->n_parameters(),
-                   start_->vocabulary().size()));
+  note(fmt::format("{} examples with {} targets, {} tokens; {} parameters; {} pieces; products in {}",
+                   corpus_.size(), corpus_.n_targets(), corpus_.n_tokens(), decoder_->n_parameters(),
+                   start_->vocabulary().size(), name_of(config.matmul)));
+  if (is_emulated(config.matmul)) {
+    note("this CPU has no instructions for bf16 products: matmul = \"auto\" would be some 40 times faster");
+  }
   if (options.resume) resume();
   log_.begin(step_);
 }
@@ -163,27 +169,43 @@ void Run::resume() {
   note(fmt::format("going on after {} steps", step_));
 }
 
+/// The next batch, divided among the threads.
+std::vector<Batch> Run::next_shares(Random& random) {
+  std::vector<Example> examples;
+  std::vector<int> rows;
+  for (const std::int32_t index : batches_.next()) {
+    examples.push_back(corpus_.example(static_cast<std::size_t>(index)));
+    rows.push_back(collator_.count_rows(examples.back()));
+  }
+  std::vector<const Example*> pointers;
+  for (const Example& example : examples) pointers.push_back(&example);
+  std::vector<Batch> shares;
+  const std::int64_t n_rows = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  const std::size_t n_shares = count_shares(threads_, decoder_->n_parameters(), n_rows);
+  for (const Examples share : divide(pointers, rows, n_shares)) {
+    shares.push_back(collator_.collate(share, random));
+  }
+  return shares;
+}
+
 /// loss = sum over the labels of all batches of the step / their number.
 Run::StepResult Run::take_step() {
   StepResult result;
+  // All draws are decided by the step, so that a resumed run draws the same.
   Random random{config_.seed, 0x73746570U, static_cast<std::uint64_t>(step_)};
-  torch::manual_seed(random.next());  // dropout: decided by the step, so that a resumed run draws the same
-  std::vector<Batch> batches;
+  LossOptions options{config_.label_smoothing, 1.0, random.next(), threads_};
+  std::vector<std::vector<Batch>> batches;
   for (int i = 0; i < config_.accumulate; ++i) {
-    std::vector<Example> examples;
-    for (const std::int32_t index : batches_.next()) {
-      examples.push_back(corpus_.example(static_cast<std::size_t>(index)));
+    batches.push_back(next_shares(random));
+    for (const Batch& share : batches.back()) {
+      result.n_rows += share.n_rows();
+      result.n_labels += share.labels.size();
     }
-    std::vector<const Example*> pointers;
-    for (const Example& example : examples) pointers.push_back(&example);
-    batches.push_back(collator_.collate(pointers, random));
-    result.n_rows += batches.back().n_rows();
-    result.n_labels += batches.back().labels.size();
   }
-  for (const Batch& batch : batches) {
-    const Loss loss = decoder_->loss(batch, config_.label_smoothing, static_cast<double>(result.n_labels));
-    loss.mean.backward();
-    result.loss += loss.plain.sum().item<double>() / static_cast<double>(result.n_labels);
+  options.divisor = static_cast<double>(result.n_labels);
+  for (const std::vector<Batch>& shares : batches) {
+    result.loss += add_gradients(*decoder_, shares, options) / options.divisor;
+    options.seed = random.next();
   }
   if (!std::isfinite(result.loss)) {
     throw Error(

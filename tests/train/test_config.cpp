@@ -95,6 +95,17 @@ TEST(TrainConfig, ABaseBringsItsOwnShapeAndVocabulary) {
   EXPECT_THAT(config.lora->targets, ElementsAre("attn_q"));
 }
 
+TEST(TrainConfig, ProductsAreWhatTheCpuIsFastestAtUnlessSaid) {
+  const testing::TemporaryFolder folder;
+  EXPECT_FALSE(is_emulated(fastest_matmul_type()));
+  for (const char* matmul : {"matmul = \"auto\"", ""}) {
+    const std::string path = folder.write("run.toml", changed("matmul = \"f32\"", matmul));
+    EXPECT_EQ(read_train_config(path).matmul, fastest_matmul_type()) << matmul;
+  }
+  const std::string path = folder.write("run.toml", changed("matmul = \"f32\"", "matmul = \"bf16\""));
+  EXPECT_EQ(read_train_config(path).matmul, MatmulType::kBfloat16);
+}
+
 TEST(TrainConfig, UnknownKeyNamesLineAndNearestKey) {
   const std::string error = error_of(changed("width = 64", "widht = 64"));
   EXPECT_THAT(error,
@@ -125,6 +136,11 @@ const Refused kRefused[] = {
      "[lora] rank: expected an integer from 1 to 4096, got integer 0"},
     {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\n[lora]\ntargets = [\"a\", \"a\"]",
      "[lora] targets: \"a\" stands there twice"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\ntrains = \"norms\"",
+     "[base] trains: expected"},
+    {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\ntrains = \"matrices\"\n[lora]\nrank = 4",
+     "[base] trains: expected no such key beside [lora]"},
+    {"matmul = \"f32\"", "matmul = \"f16\"", "[optimiser] matmul: expected"},
     {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\nstart_adapter = \"a\"",
      "[base] start_adapter: expected a section [lora]"},
     {"[model]\nwidth = 64\nn_heads = 4", "[base]\nmodel = \"b\"\nrecompute_activations = 1",

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "model/tiny_family.h"
 #include "tandem/error.h"
+#include "train/dropout.h"
 #include "train/stock_decoder.h"
 #include "train_support.h"
 #include "training_examples.h"
@@ -141,7 +142,7 @@ TEST_P(StockDecoderOf, ActivationsCalculatedAgainGiveTheSameGradients) {
   for (const StockDecoderOptions& options : {once, again}) {
     StockDecoder decoder(*base_, options);
     stir(decoder);
-    torch::manual_seed(3);
+    seed_dropout(3);
     decoder.loss(batch, 0.1, 10.0).mean.backward();
     gradients.push_back(decoder.gradients().clone());
   }
@@ -176,6 +177,29 @@ TEST(StockDecoder, KeptIdsAreColumnsOfTheWholeHead) {
     const at::Tensor expected = at::nll_loss(at::log_softmax(kept.logits(batch), 1), labels, {}, 0);
     EXPECT_LT(distance(kept.loss(batch, 0.0, 1.0).plain, expected), 1e-4);
   }
+}
+
+TEST(StockDecoder, MatricesAloneAreTheBaseWithNothingElseToTrain) {
+  const TemporaryFolder folder;
+  testing::write_tiny_family(folder.file("base.gguf"), small_gemma());
+  const BaseModel base(folder.file("base.gguf"));
+  StockDecoderOptions options = all_weights();
+  StockDecoder all(base, options);
+  options.trains = TrainedWeights::kMatrices;
+  StockDecoder matrices(base, options);
+  for (const Parameter& parameter : matrices.parameters(matrices.flat())) {
+    EXPECT_EQ(parameter.kind, ParameterKind::kMatrix) << parameter.name;
+  }
+  EXPECT_EQ(matrices.n_parameters(), all.n_matrix_parameters());
+  EXPECT_NE(matrices.fingerprint(), all.fingerprint());
+  const auto examples = laid_out_examples(base.config().window);
+  const Batch batch = pack(examples, base.config().window);
+  const at::Tensor loss = all.loss(batch, 0.0, 1.0).mean;
+  const at::Tensor same = matrices.loss(batch, 0.0, 1.0).mean;
+  EXPECT_LT(distance(loss, same), 1e-4);
+  loss.backward();
+  same.backward();
+  EXPECT_LT(distance(matrices.gradients(), all.gradients().narrow(0, 0, matrices.n_parameters())), 1e-4);
 }
 
 TEST(StockDecoder, TargetsThatNoLayerHasAreRefused) {

@@ -117,7 +117,7 @@ class RunTest : public testing::Test {
     out.n_kv_heads = 1;
     out.ff_width = 48;
     out.max_rows = 60;
-    out.rows_per_batch = 200;
+    out.rows_per_batch = 300;  // enough for two shares
     out.accumulate = 2;
     out.ks = {WaitK(1), WaitK(3), WaitK::unlimited()};
     out.boundary = BoundaryRows::kDraw;
@@ -248,6 +248,23 @@ TEST_F(RunTest, AllWeightsOfABaseAreTunedIntoAModelFile) {
   EXPECT_GT(model->metadata()->kept_ids.size(), 40U);
   EXPECT_EQ(model->config().n_layers, 2);
   EXPECT_NE(bytes_of(tuned.model_path), bytes_of(base));
+}
+
+TEST_F(RunTest, OfMatricesAloneTheRestOfTheFileIsTheBases) {
+  const std::string base = make_base();
+  TrainConfig tuned = adapter_config("matrices", base);
+  tuned.lora.reset();
+  tuned.base->trains = TrainedWeights::kMatrices;
+  run_training(tuned, {});
+  EXPECT_EQ(Model::load(tuned.model_path)->config().n_layers, 2);
+  const auto before = GgufFile::open(base), after = GgufFile::open(tuned.model_path);
+  ASSERT_EQ(after->tensors().size(), before->tensors().size());
+  for (const StoredTensor& tensor : before->tensors()) {
+    const auto data = after->find_tensor(tensor.name)->data;
+    const bool is_trained = tensor.name.starts_with("blk.") && tensor.name.find("norm") == std::string::npos;
+    EXPECT_NE(std::equal(data.begin(), data.end(), tensor.data.begin(), tensor.data.end()), is_trained)
+        << tensor.name;
+  }
 }
 
 }  // namespace
