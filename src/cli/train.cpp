@@ -43,7 +43,8 @@ Command add_train(CLI::App& program) {
   auto arguments = std::make_shared<TrainArguments>();
   CLI::App* app = program.add_subcommand("train", "Train a model on parallel text");
   app->footer(
-      "Ctrl-C writes a checkpoint and ends with status 1; --resume gives the same run as without the stop.");
+      "Ctrl-C writes a checkpoint and ends with status 1; with as many threads, --resume gives the same run "
+      "as without the stop.");
   app->add_option("--config", arguments->config, "The run, a TOML file")->required()->type_name("FILE");
   app->add_flag("--resume", arguments->is_resumed, "Go on from the newest checkpoint, if there is one");
   add_threads_option(*app, arguments->n_threads);

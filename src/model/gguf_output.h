@@ -1,13 +1,13 @@
 // A GGUF file being written: header first, then the tensors' bytes in the header's order. It takes its name
-// only when it is whole and on the disk, so that a full disk or a killed process leaves what was there
-// before.
+// only when it is whole and on the disk.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string>
+
+#include "files/atomic_file.h"
 
 struct gguf_context;
 
@@ -17,10 +17,6 @@ class GgufOutput {
  public:
   /// Writes the header; it must outlive this. Throws Error{kIo}, also where `path` is a device or a folder.
   GgufOutput(std::string path, const gguf_context* header);
-  GgufOutput(const GgufOutput&) = delete;
-  GgufOutput& operator=(const GgufOutput&) = delete;
-  /// Without a commit nothing remains.
-  ~GgufOutput();
 
   /// The next tensor of the header, in one or several parts that together have its size. Throws Error{kIo}.
   void write(std::span<const std::byte> part);
@@ -28,12 +24,9 @@ class GgufOutput {
   std::size_t commit();
 
  private:
-  void put(const void* data, std::size_t size);
-  [[noreturn]] void fail(const char* action);
+  void put(std::span<const std::byte> bytes);
 
-  std::string path_;
-  std::string temporary_;
-  std::FILE* file_ = nullptr;
+  AtomicFile file_;
   const gguf_context* header_;
   std::int64_t tensor_ = 0;    // the one being written
   std::size_t n_written_ = 0;  // of its bytes

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "files/atomic_file.h"
 #include "tandem/error.h"
-#include "train/atomic_file.h"
 
 namespace tandem {
 namespace {
@@ -54,7 +54,7 @@ class Writer {
   explicit Writer(AtomicFile& file) : file_(file) {}
   void bytes(std::span<const char> data) {
     checksum_.add(data);
-    file_.write(data);
+    file_.write(std::as_bytes(data));
   }
   template <class T>
   void value(const T& value) {

@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <set>
 
+#include "files/atomic_file.h"
 #include "ggml-cpp.h"
 #include "gguf.h"
 #include "tandem/error.h"
 #include "text/llama_log.h"
-#include "train/atomic_file.h"
 
 namespace tandem {
 namespace {
@@ -134,7 +134,7 @@ void check_tensors(std::span<const NamedTensor> tensors, StoredType type, std::s
 void write_metadata(AtomicFile& out, const gguf_context* file) {
   std::vector<char> metadata(gguf_get_meta_size(file));
   gguf_get_meta_data(file, metadata.data());
-  out.write(metadata);
+  out.write(std::as_bytes(std::span(metadata)));
 }
 
 void write_tensor(AtomicFile& out, const NamedTensor& tensor, ggml_type type, std::size_t alignment) {
@@ -144,12 +144,11 @@ void write_tensor(AtomicFile& out, const NamedTensor& tensor, ggml_type type, st
     std::vector<ggml_fp16_t> halves(n);
     ggml_fp32_to_fp16_row(tensor.data, halves.data(), static_cast<std::int64_t>(n));
     n_bytes = n * sizeof(ggml_fp16_t);
-    out.write({reinterpret_cast<const char*>(halves.data()), n_bytes});
+    out.write(std::as_bytes(std::span(halves)));
   } else {
-    out.write({reinterpret_cast<const char*>(tensor.data), n_bytes});
+    out.write(std::as_bytes(std::span(tensor.data, n)));
   }
-  const std::vector<char> padding(GGML_PAD(n_bytes, alignment) - n_bytes, '\0');
-  out.write(padding);
+  out.write(std::vector<std::byte>(GGML_PAD(n_bytes, alignment) - n_bytes));
 }
 
 void write_file(const std::string& path, gguf_context* file, std::span<const NamedTensor> tensors,

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "train/atomic_file.h"
+#include "files/atomic_file.h"
 
 namespace tandem {
 
@@ -31,8 +31,8 @@ void TrainingLog::add(std::int64_t step, double seconds, double loss, const std:
 
   AtomicFile file(path_);
   for (const std::string& text : lines_) {
-    file.write(text);
-    file.write(std::string_view("\n"));
+    file.write(std::as_bytes(std::span(text)));
+    file.write(std::as_bytes(std::span("\n", 1)));
   }
   file.commit();
 }

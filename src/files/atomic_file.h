@@ -2,6 +2,7 @@
 // renamed. A full disk or a killed process leaves what was there before.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -9,18 +10,16 @@ namespace tandem {
 
 class AtomicFile {
  public:
-  /// Opens a temporary file in the folder of `path`. Throws Error{kIo} with the system's reason.
+  /// Opens a temporary file in the folder of `path`. Throws Error{kIo} with the system's reason, also where
+  /// `path` is a device or a folder.
   explicit AtomicFile(std::string path);
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   /// Without a commit nothing remains.
   ~AtomicFile();
 
-  /// Where the bytes are until the commit, for a library that wants to write the file itself.
-  const std::string& temporary_path() const { return temporary_; }
-
   /// Throws Error{kIo}, for instance when the disk is full.
-  void write(std::span<const char> bytes);
+  void write(std::span<const std::byte> bytes);
   /// Flushes and renames. Throws Error{kIo}; then the file at `path` is as it was.
   void commit();
 
