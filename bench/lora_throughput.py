@@ -4,8 +4,8 @@
     bench/lora_throughput.py [--config recipes/gemma-3-270m-en-de-fr.toml] [--steps 10] [--rounds 3] [--threads N]
 
 Each round trains an adapter on the first STEPS batches of the recipe's run: first `tandem train`, then a Gemma 3 decoder
-in plain PyTorch (frozen nn.Linear and autocast in the recipe's type, A and B in float32, torch.optim.AdamW) of the base's own shape on
-the trainer's batches (dump_batches.cpp). PyTorch's weights are random: the time of a step does not depend on them. Rows
+in plain PyTorch (frozen nn.Linear and autocast in the recipe's type, A and B in float32, torch.optim.AdamW) of the
+base's own shape on the trainer's batches (dump_batches.cpp). PyTorch's weights are random: the time of a step does not depend on them. Rows
 are those of the batches, padding not counted; the first WARM_UP steps are not timed. Printed: rows/s and tokens/s
 (labels), medians over the rounds with their range, the ratio, and the peak memory of each process.
 
@@ -187,7 +187,8 @@ def main():
         print(f"round {round_ + 1}: {ours[-1][0]:.0f} and {theirs[-1][0]:.0f} rows/s; PyTorch's loss {losses[0]:.2f} -> "
               f"{losses[-1]:.2f}", file=sys.stderr, flush=True)  # fmt: skip
     print(f"PyTorch {torch.__version__}, {args.threads} threads, {args.rounds} rounds of {args.steps} steps, {n_rows} rows "
-          f"timed, rank {recipe['lora']['rank']}, {shape['classes']} of {shape['vocabulary']} pieces kept, products in {matmul_of(recipe)}")  # fmt: skip
+          f"timed, rank {recipe['lora']['rank']}, {shape['classes']} of {shape['vocabulary']} pieces kept, "
+          f"products in {matmul_of(recipe)}")  # fmt: skip
     print(report(ours, theirs, (ours_peak, gib(resource.RUSAGE_SELF))))
 
 

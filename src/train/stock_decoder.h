@@ -2,7 +2,8 @@
 // explicit mask: all of its weights, the matrices of its layers, or low-rank adapters beside these (LoRA,
 // arXiv 2106.09685).
 //
-//   y = W x + (alpha / rank) B A x        A [rank, n_in], B [n_out, rank]; W stays as it is, in bfloat16
+//   y = W x + (alpha / rank) B A x        A [rank, n_in], B [n_out, rank]; W stays as it is, in the type of
+//   the products
 //
 // Which steps a layer has is read off the configuration and off the tensors that the file has, so one
 // function serves the families; the tests hold each of them against the engine.

@@ -264,15 +264,6 @@ void read_streaming(TomlSection section, TrainConfig& config) {
   section.reject_unknown();
 }
 
-void read_matmul(TomlSection& section, MatmulType& matmul) {
-  enum class Choice { kAuto, kFloat32, kBfloat16 } choice = Choice::kAuto;
-  section.read_choice("matmul", choice,
-                      {{"auto", Choice::kAuto}, {"f32", Choice::kFloat32}, {"bf16", Choice::kBfloat16}});
-  if (choice != Choice::kAuto) {
-    matmul = choice == Choice::kBfloat16 ? MatmulType::kBfloat16 : MatmulType::kFloat32;
-  }
-}
-
 void read_optimiser(TomlSection section, TrainConfig& config) {
   section.read_choice("kind", config.optimiser,
                       {{"adamw", OptimiserKind::kAdamW}, {"muon", OptimiserKind::kMuon}});
@@ -291,7 +282,9 @@ void read_optimiser(TomlSection section, TrainConfig& config) {
   section.read_integer("total_steps", config.total_steps, 1, std::int64_t{1} << 40);
   section.read_integer("rows_per_batch", config.rows_per_batch, 2, kMost);
   section.read_integer("accumulate", config.accumulate, 1, 100000);
-  read_matmul(section, config.matmul);
+  section.read_choice(
+      "matmul", config.matmul,
+      {{"auto", fastest_matmul_type()}, {"f32", MatmulType::kFloat32}, {"bf16", MatmulType::kBfloat16}});
   std::int64_t seed = static_cast<std::int64_t>(config.seed);
   section.read_integer("seed", seed, 0, std::numeric_limits<std::int64_t>::max());
   config.seed = static_cast<std::uint64_t>(seed);

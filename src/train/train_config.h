@@ -42,8 +42,7 @@ struct AdapterShape {
 /// Which weights of a base are trained where no adapter is.
 enum class TrainedWeights {
   kAll,
-  kMatrices,  // of the layers, which is what an adapter can carry; embeddings, head and norms stay as they
-              // are
+  kMatrices,  // of the layers, which is what an adapter can carry; embeddings, head and norms stay the base's
 };
 
 /// A stock model to go on from.

@@ -193,7 +193,7 @@ Run::StepResult Run::take_step() {
   StepResult result;
   // All draws are decided by the step, so that a resumed run draws the same.
   Random random{config_.seed, 0x73746570U, static_cast<std::uint64_t>(step_)};
-  LossOptions options{config_.label_smoothing, 1.0, random.next(), threads_};
+  LossOptions options{config_.label_smoothing, 1.0, 0, threads_};
   std::vector<std::vector<Batch>> batches;
   for (int i = 0; i < config_.accumulate; ++i) {
     batches.push_back(next_shares(random));
@@ -204,8 +204,8 @@ Run::StepResult Run::take_step() {
   }
   options.divisor = static_cast<double>(result.n_labels);
   for (const std::vector<Batch>& shares : batches) {
-    result.loss += add_gradients(*decoder_, shares, options) / options.divisor;
     options.seed = random.next();
+    result.loss += add_gradients(*decoder_, shares, options) / options.divisor;
   }
   if (!std::isfinite(result.loss)) {
     throw Error(
