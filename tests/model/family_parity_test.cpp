@@ -12,6 +12,7 @@
 #include "model/quantize.h"
 #include "model/reference.h"
 #include "model/rows.h"
+#include "model/stories_model.h"
 #include "model/tiny_family.h"
 #include "model/tiny_llama.h"
 
@@ -134,34 +135,51 @@ class EachFamily : public ::testing::TestWithParam<std::pair<std::string, Family
   std::string path_ = folder_.file("tiny.gguf");
 };
 
-TEST_P(EachFamily, GreedyContinuationOf64TokensIsLibllamas) {
-  constexpr int kPrompt = 12;
-  constexpr int kTokens = 64;
-  const auto model = Model::load(path_);
-  const auto network = model->make_network({.n_slots = 128});
-  const std::vector<int> prompt = random_tokens(kPrompt, model->config().n_vocab);
-  const auto best = [](std::span<const float> logits) {
-    return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  };
-  const auto n_vocab = static_cast<std::size_t>(model->config().n_vocab);
+int best(std::span<const float> logits) {
+  return static_cast<int>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
 
-  Yardstick yardstick(path_);
-  std::vector<int> expected;
+std::vector<int> libllamas_continuation(const std::string& path, std::span<const int> prompt, int n_tokens) {
+  Yardstick yardstick(path);
   const std::vector<float> first = yardstick.logits(testing::to_tokens(prompt));
-  for (int token = best(std::span(first).last(n_vocab)); static_cast<int>(expected.size()) < kTokens;) {
-    expected.push_back(token);
-    token = best(yardstick.next(TokenId{token}));
-  }
+  std::vector<int> tokens = {best(std::span(first).last(static_cast<std::size_t>(yardstick.n_vocab())))};
+  while (static_cast<int>(tokens.size()) < n_tokens)
+    tokens.push_back(best(yardstick.next(TokenId{tokens.back()})));
+  return tokens;
+}
 
-  TestSession session(*network, 128, Position::whole(kPrompt));
+/// The prompt as source, the continuation as target right behind it.
+std::vector<int> continuation(const Model& model, std::span<const int> prompt, int n_tokens) {
+  const auto n_prompt = static_cast<int>(prompt.size());
+  const auto network = model.make_network({.n_slots = n_prompt + n_tokens});
+  TestSession session(*network, n_prompt + n_tokens, Position::whole(n_prompt));
   for (const int token : prompt) session.source(token);
-  std::vector<int> got;
-  for (std::vector<float> logits = session.evaluate(); static_cast<int>(got.size()) < kTokens;) {
-    got.push_back(best(std::span(logits).last(n_vocab)));
-    session.target(got.back(), kPrompt);
+  std::vector<int> tokens;
+  for (std::vector<float> logits = session.evaluate(); static_cast<int>(tokens.size()) < n_tokens;) {
+    tokens.push_back(best(std::span(logits).last(static_cast<std::size_t>(model.config().n_vocab))));
+    session.target(tokens.back(), n_prompt);
     logits = session.evaluate();
   }
-  EXPECT_EQ(got, expected);
+  return tokens;
+}
+
+TEST_P(EachFamily, GreedyContinuationOf64TokensIsLibllamas) {
+  const auto model = Model::load(path_);
+  const std::vector<int> prompt = random_tokens(12, model->config().n_vocab);
+  EXPECT_EQ(continuation(*model, prompt, 64), libllamas_continuation(path_, prompt, 64));
+}
+
+TEST(RealModel, GreedyContinuationOf200TokensIsLibllamas) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("stories.gguf");
+  testing::write_stories_model(path);
+  const std::vector<int> prompt = {1};  // BOS
+  const std::vector<int> tokens = continuation(*Model::load(path), prompt, 200);
+  EXPECT_EQ(tokens, libllamas_continuation(path, prompt, 200));
+  // As llama2.c's formulas have it, written out in Python.
+  const std::vector<int> beginning(tokens.begin(), tokens.begin() + 22);
+  EXPECT_EQ(beginning, (std::vector<int>{461, 461, 401, 401, 401, 461, 378, 455, 473, 456, 435,
+                                         299, 362, 409, 283, 264, 283, 452, 288, 13,  431, 431}));
 }
 
 TEST_P(EachFamily, StreamingEqualsOneMaskedBatch) {

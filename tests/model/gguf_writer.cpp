@@ -4,8 +4,10 @@
 #include <ggml.h>
 #include <gguf.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "model/gguf_file.h"
 
@@ -34,20 +36,34 @@ void GgufWriter::embeddings(const std::string& name, int width, int n_rows) {
   add(name, width, n_rows, 0.0F, 0.3F);
 }
 
+void GgufWriter::values(const std::string& name, int n_in, int n_out, std::span<const float> values) {
+  ggml_tensor* tensor = add(name, n_in, n_out);
+  if (tensor == nullptr) return;
+  if (static_cast<std::size_t>(ggml_nelements(tensor)) != values.size())
+    throw std::runtime_error(name + ": values do not fill the tensor");
+  std::copy(values.begin(), values.end(), static_cast<float*>(tensor->data));
+}
+
 void GgufWriter::write(const std::string& path) const {
   if (!gguf_write_to_file(file_.get(), path.c_str(), false)) throw std::runtime_error("cannot write " + path);
 }
 
 void GgufWriter::add(std::string name, int n_in, int n_out, float mean, float deviation) {
-  if (tamper) tamper(name, n_in, n_out);
-  if (name.empty()) return;
-  ggml_tensor* tensor = n_out == 1 ? ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, n_in)
-                                   : ggml_new_tensor_2d(context_.get(), GGML_TYPE_F32, n_in, n_out);
+  ggml_tensor* tensor = add(std::move(name), n_in, n_out);
+  if (tensor == nullptr) return;
   std::normal_distribution<float> normal(mean, deviation);
   auto* values = static_cast<float*>(tensor->data);
   for (std::int64_t i = 0; i < ggml_nelements(tensor); ++i) values[i] = normal(random_);
+}
+
+ggml_tensor* GgufWriter::add(std::string name, int n_in, int n_out) {
+  if (tamper) tamper(name, n_in, n_out);
+  if (name.empty()) return nullptr;
+  ggml_tensor* tensor = n_out == 1 ? ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, n_in)
+                                   : ggml_new_tensor_2d(context_.get(), GGML_TYPE_F32, n_in, n_out);
   ggml_set_name(tensor, name.c_str());
   gguf_add_tensor(file_.get(), tensor);
+  return tensor;
 }
 
 void set_texts(gguf_context* file, const char* key, const std::vector<std::string>& texts) {

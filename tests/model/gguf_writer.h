@@ -1,10 +1,11 @@
-// Writes GGUF files with random weights: the tests' own, for every family by llama.cpp's names.
+// Writes GGUF files, most with random weights: the tests' own, for every family by llama.cpp's names.
 #pragma once
 
 #include <ggml-cpp.h>
 
 #include <functional>
 #include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,12 +25,16 @@ class GgufWriter {
   /// Gains around `mean`, or biases around 0.
   void vector(const std::string& name, int n, float mean = 1.0F, float deviation = 0.2F);
   void embeddings(const std::string& name, int width, int n_rows);
+  /// These values, [n_out, n_in], n_in running fastest.
+  void values(const std::string& name, int n_in, int n_out, std::span<const float> values);
 
   /// Throws std::runtime_error.
   void write(const std::string& path) const;
 
  private:
   void add(std::string name, int n_in, int n_out, float mean, float deviation);
+  /// Its values are the caller's to set. None if `tamper` leaves the tensor out.
+  ggml_tensor* add(std::string name, int n_in, int n_out);
 
   std::mt19937 random_;
   ggml_context_ptr context_;

@@ -178,6 +178,26 @@ TEST_P(HostileFamily, WindowsAreReadOrRefusedNeverIgnored) {
 INSTANTIATE_TEST_SUITE_P(Families, HostileFamily, ::testing::ValuesIn(family_shapes()),
                          [](const auto& test) { return test.param.first; });
 
+TEST(HostileFamilies, LongRopeWithoutItsFactorsIsNotGuessed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("phi3.gguf");
+  const auto load = [&](bool has_factors) {
+    const FamilyEdits edits{
+        .metadata = [](gguf_context* file) { gguf_set_val_str(file, "phi3.rope.scaling.type", "longrope"); }};
+    testing::write_tiny_family(path, {.architecture = "phi3", .rope_factors = has_factors}, edits);
+    Model::load(path);
+  };
+  EXPECT_NO_THROW(load(true));
+  try {
+    load(false);
+    FAIL() << "expected an error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), path +
+                                ": key 'phi3.rope.scaling.type': expected tensor 'rope_factors_short.weight' "
+                                "beside 'longrope', got none");
+  }
+}
+
 TEST(HostileFamilies, AnUnknownOneIsToldWhichThereAre) {
   const TemporaryFolder folder;
   const std::string path = folder.file("other.gguf");

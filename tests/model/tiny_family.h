@@ -23,7 +23,7 @@ struct FamilyShape {
   int head_dim = 64;
   int n_ff = 512;
   int n_rope_dims = 64;
-  bool rope_factors = false;  // llama: rope_freqs; phi3: long and short ones, original context 256
+  bool rope_factors = false;  // llama: rope_freqs; phi3: long and short ones, original context 1024
   bool has_window = true;     // gemma3 only; gemma2 always has one
   unsigned seed = 3;
 };

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "model/stories_model.h"
 #include "model/tiny_family.h"
 #include "model/tiny_llama.h"
 #include "tandem/error.h"
@@ -33,7 +34,21 @@ TEST(Verify, EveryFamilyIsWithinItsTolerance) {
   }
 }
 
-/// Real files, if $TANDEM_MODEL_DIR names a folder of them (scripts/fetch-model puts some into
+TEST(Verify, ARealModelIsWithinItsToleranceWithItsTokenizer) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("stories.gguf");
+  testing::write_stories_model(path);
+  const VerifyReport report = verify_model(path, {.n_tokens = 200});
+  EXPECT_TRUE(report.is_within_tolerance()) << report.mean_abs << ", " << report.greedy_equal;
+  EXPECT_TRUE(report.tokenizer_round_trip);
+  EXPECT_EQ(report.greedy_equal, 1.0);
+  EXPECT_GT(report.deviation, 1.0);
+  RecordProperty("max_abs", fmt::format("{:.3g}", report.max_abs));
+  RecordProperty("mean_abs", fmt::format("{:.3g}", report.mean_abs));
+  RecordProperty("deviation", fmt::format("{:.3g}", report.deviation));
+}
+
+/// Other real files, if $TANDEM_MODEL_DIR names a folder of them (scripts/fetch-model puts some into
 /// models/download).
 TEST(Verify, RealFilesAreWithinTheirTolerance) {
   const char* folder = std::getenv("TANDEM_MODEL_DIR");

@@ -1,5 +1,7 @@
 #include "model/families/phi3.h"
 
+#include <fmt/core.h>
+
 #include <tuple>
 #include <vector>
 
@@ -71,6 +73,8 @@ ModelConfig read_phi3_config(const ConfigReader& reader) {
   // Long and short factors turn keys differently, and a stream cannot turn what it has encoded: rows stay
   // where the short ones hold.
   const bool has_factors = reader.file().find_tensor(kShortFactors) != nullptr;
+  if (!has_factors && reader.file().find_text(reader.key("rope.scaling.type")) == "longrope")
+    reader.refuse("rope.scaling.type", fmt::format("tensor '{}' beside 'longrope'", kShortFactors), "none");
   constexpr int kMost = 1 << 28;
   const int n_original = reader.count_or("rope.scaling.original_context_length", kMost, config.n_context);
   if (has_factors) config.n_positions = n_original;
