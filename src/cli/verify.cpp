@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cmath>
 #include <memory>
 #include <thread>
 
@@ -27,6 +28,11 @@ struct VerifyArguments {
   bool is_json = false;
 };
 
+/// JSON has no NaN, which broken weights give.
+json::value number(double value) {
+  return std::isfinite(value) ? json::value(value) : json::value(nullptr);
+}
+
 std::string to_json(const VerifyArguments& arguments, const VerifyReport& report) {
   const json::object object = {
       {"model", arguments.model},
@@ -35,9 +41,9 @@ std::string to_json(const VerifyArguments& arguments, const VerifyReport& report
       {"type", report.type},
       {"rows", report.n_rows},
       {"ids", report.n_ids},
-      {"max_abs", report.max_abs},
-      {"mean_abs", report.mean_abs},
-      {"deviation", report.deviation},
+      {"max_abs", number(report.max_abs)},
+      {"mean_abs", number(report.mean_abs)},
+      {"deviation", number(report.deviation)},
       {"greedy_equal", report.greedy_equal},
       {"tokenizer_round_trip", report.tokenizer_round_trip},
       {"mean_tolerance", report.mean_tolerance},

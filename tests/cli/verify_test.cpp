@@ -30,5 +30,21 @@ TEST(VerifyCommand, SaysItInWordsToo) {
   EXPECT_NE(outcome.out.find("best token   the same in 100.0%"), std::string::npos) << outcome.out;
 }
 
+TEST(VerifyCommand, FailsOnWeightsWhoseLogitsAreNoNumbers) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("broken.gguf");
+  std::string bytes = read_bytes(tiny_model());
+  std::fill(bytes.end() - 16, bytes.end(), '\xff');  // four NaN at the end of the last tensor
+  write_bytes(path, bytes);
+  const Outcome outcome = run_tandem("verify " + path + " --tokens 4 --threads 1 --json");
+  EXPECT_EQ(outcome.status, 1) << outcome.err << outcome.out;
+  ASSERT_EQ(lines_of(outcome.out).size(), 1U) << outcome.err;
+  const boost::json::value report = boost::json::parse(outcome.out);
+  EXPECT_EQ(report.at("ok"), false);
+  EXPECT_TRUE(report.at("max_abs").is_null()) << outcome.out;
+  EXPECT_EQ(run_tandem("verify " + folder.file("none.gguf")).status, 1);
+  EXPECT_EQ(run_tandem("verify " + tiny_model() + " --tokens 1").status, 2);
+}
+
 }  // namespace
 }  // namespace tandem::testing
