@@ -198,7 +198,11 @@ TEST(TrainConfig, RecipesOfTheTreeAreRead) {
   EXPECT_EQ(read_train_config(recipes + "own-data.toml").ks.back(), WaitK::unlimited());
   const TrainConfig adapter = read_train_config(recipes + "own-data-lora.toml");
   EXPECT_TRUE(adapter.base.has_value() && adapter.lora.has_value());
-  EXPECT_TRUE(read_train_config(recipes + "gemma-3-270m-en-de-fr.toml").lora.has_value());
+  const TrainConfig gemma = read_train_config(recipes + "gemma-3-270m-en-de-fr.toml");
+  const TrainConfig talks = read_train_config(recipes + "gemma-3-270m-talks.toml");
+  EXPECT_TRUE(gemma.lora.has_value());
+  EXPECT_EQ(talks.base->start_adapter, gemma.model_path) << "the second stage goes on from the first";
+  EXPECT_EQ(talks.lora->rank, gemma.lora->rank);
 }
 
 TEST(EditDistance, CountsInsertionsDeletionsAndSubstitutions) {
