@@ -516,7 +516,8 @@ TEST(WideCopies, KeepWhatEachTypeHas) {
                          evaluate(*exact->make_network({.n_slots = 64}), nullptr, tokens));
   };
   const float of_inputs = wide_error("q8_0");
-  // Six bits keep these types as they are. Eight round them, by as much as inputs are rounded: half more in all.
+  // Six bits keep these types as they are. Eight round them, by as much as inputs are rounded: half more in
+  // all.
   const float most = fastest_form() == WeightForm::kEight ? 1.5F : 1.15F;
   for (const std::string type : {"q4_0", "q5_0", "q6_k"})
     EXPECT_LT(wide_error(type), most * of_inputs) << type;
