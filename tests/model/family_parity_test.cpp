@@ -176,7 +176,7 @@ TEST(RealModel, GreedyContinuationOf200TokensIsLibllamas) {
   const std::vector<int> prompt = {1};  // BOS
   const std::vector<int> tokens = continuation(*Model::load(path), prompt, 200);
   EXPECT_EQ(tokens, libllamas_continuation(path, prompt, 200));
-  // As llama2.c's formulas have it, written out in Python.
+  // As llama2.c's formulas have it, by a Python program that was not kept.
   const std::vector<int> beginning(tokens.begin(), tokens.begin() + 22);
   EXPECT_EQ(beginning, (std::vector<int>{461, 461, 401, 401, 401, 461, 378, 455, 473, 456, 435,
                                          299, 362, 409, 283, 264, 283, 452, 288, 13,  431, 431}));

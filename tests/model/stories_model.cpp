@@ -7,8 +7,8 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <span>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "model/gguf_writer.h"
