@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from collections import Counter
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parent.parent / "prepare-data"
@@ -185,6 +186,15 @@ class Rows(unittest.TestCase):
         rows = [("Hi.", "Hallo.", "Salut."), ("Hi.", "Hi du.", ""), ("Go.", "Geh.", "")]
         self.assertEqual(list(prep.join_rows(pairs)), rows)
 
+    def test_long_targets_are_blanked_and_counted(self):
+        rows = [("talks", "one two three four", "eins zwei drei vier", "un deux trois quatre cinq"),
+                ("talks", "one two", "eins zwei drei", ""), ("news", "one", "eins zwei", "")]  # fmt: skip
+        counts = {"talks": {language: Counter(out=2, source_words=6, target_words=8) for language in ("de", "fr")}}
+        kept = list(prep.without_long_targets(rows, {"talks": 1.0}, counts))
+        self.assertEqual(kept, [("talks", "one two three four", "eins zwei drei vier", ""), rows[2]])
+        self.assertEqual(counts["talks"]["de"], Counter(out=1, long_target=1, source_words=4, target_words=5))
+        self.assertEqual(counts["talks"]["fr"], Counter(out=1, long_target=1, source_words=2, target_words=3))
+
     def test_no_held_out_split_is_trained_on(self):
         trained = {(entry.name, split) for entry in prep.TRAIN for split in entry.splits}
         held_out = {(name, split) for name, split, _ in prep.HELD_OUT}
@@ -243,6 +253,27 @@ class WholeRun(unittest.TestCase):
         self.assertEqual([count[k] for k in ("in", "out", "duplicate", "held_out_equal_source")], [3, 1, 1, 1])
         dev = (output / "dev.tsv").read_text(encoding="utf-8").splitlines()
         self.assertEqual([row.split("\t")[0] for row in dev], ["set", "multi30k", "iwslt17", "wmt-news"])
+
+    def test_long_targets_of_a_set_are_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            self.corpus(root)
+            limit = ("--most-target-words", "multi30k=0.9")  # of 7 words: 6 in German, 7 in French
+            done = self.run_script("--data", root, "--output", root / "out", *limit)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            lines = (root / "out" / "train.tsv").read_text(encoding="utf-8").splitlines()
+            self.assertEqual(lines[1].split("\t"), ["multi30k", *(self.TRAINING_LINES[k] for k in ("en", "de")), ""])
+            report = json.loads((root / "out" / "report.json").read_text())
+            self.assertEqual(report["most_target_words"], {"multi30k": 0.9})
+            self.assertEqual(report["sets"]["multi30k"]["fr"]["long_target"], 1)
+
+    def test_bad_limits_are_named(self):
+        for limit, expected in (("talks=1", "expected SET=RATIO with a set of bcontrast,"), ("multi30k=x", "above 0"),
+                                ("multi30k=0", "above 0"), ("multi30k", "above 0"), ("multi30k=inf", "above 0")):  # fmt: skip
+            with self.subTest(limit):
+                done = self.run_script("--data", ".", "--output", "out", "--most-target-words", limit)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(expected, done.stderr)
 
     def test_missing_file_is_named(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -115,6 +115,9 @@ TEST_P(FamilyParity, EqualsLibllama) {
     const float mean = testing::mean_distance(got, expected);
     EXPECT_TRUE(mean <= type.mean) << what << ": differs by " << mean << " on average";
     if (step == 1) continue;
+    RecordProperty("family", name);
+    RecordProperty("type", type.name);
+    RecordProperty("is_variant", name != shape.architecture);
     RecordProperty("max_abs", fmt::format("{:.3g}", testing::distance(got, expected)));
     RecordProperty("mean_abs", fmt::format("{:.3g}", mean));
   }
