@@ -109,6 +109,15 @@ class Kept(unittest.TestCase):
         self.assertNotIn("French", got)
 
 
+class Offline(unittest.TestCase):
+    def test_whole_sentences_stand_beside_each_other_and_half_a_point_may_be_lost(self):
+        batch = [row(k="inf", bleu="30.500"), row(to="fr", k="inf", bleu="30.510"), row(name="tst2015", k="inf")]
+        lines = results.offline_table([row(k="7"), row(k="inf"), row(to="fr", k="inf")], batch).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertIn("| German | 30.50 | 30.00 | -0.50 | yes |", lines[2])
+        self.assertIn("| French | 30.51 | 30.00 | -0.51 | no |", lines[3])
+
+
 class Measured(unittest.TestCase):
     def test_tables_made_anew_keep_the_machine_that_measured(self):
         args = lambda sets: results.parse_arguments(["--data", "d", "--sets", sets, "--threads", "3"])
