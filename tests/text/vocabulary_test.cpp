@@ -58,9 +58,9 @@ TEST_P(EveryVocabulary, WordByWordEqualsTheWhole) {
   }
 }
 
-/// Some byte-pair vocabularies have pieces that reach over a space (`"> <"`). The whole text uses them; a
-/// stream cannot know the next word, so words never do. That is all they differ in, and their text is the
-/// same.
+/// Some byte-pair vocabularies have pieces that reach over a space (`"> <"`). Most tokenizers cut texts at
+/// spaces before they merge, so that no text has such a piece; where a whole text has one (Gemma 4's), words
+/// cannot, since a stream does not know the next word. Nothing else differs, and the text is the same.
 TEST_P(EveryVocabulary, WordsDifferFromTheWholeWhereAPieceReachesOverASpaceAlone) {
   const auto reaches_over = [](std::string_view bytes) {
     const std::size_t first = bytes.find_first_not_of(' ');

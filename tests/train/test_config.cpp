@@ -203,6 +203,9 @@ TEST(TrainConfig, RecipesOfTheTreeAreRead) {
   EXPECT_TRUE(gemma.lora.has_value());
   EXPECT_EQ(talks.base->start_adapter, gemma.model_path) << "the second stage goes on from the first";
   EXPECT_EQ(talks.lora->rank, gemma.lora->rank);
+  const TrainConfig brief = read_train_config(recipes + "gemma-3-270m-brief.toml");
+  EXPECT_EQ(brief.base->start_adapter, talks.model_path) << "and the last from the second";
+  EXPECT_EQ(brief.lora->rank, talks.lora->rank);
 }
 
 TEST(EditDistance, CountsInsertionsDeletionsAndSubstitutions) {
