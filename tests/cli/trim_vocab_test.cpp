@@ -55,7 +55,8 @@ TEST_F(TrimVocabCommand, DoesNotWriteOverItsInput) {
   write_bytes(out_, read_bytes(tiny_model()));
   const Outcome outcome = trim(out_, "");
   EXPECT_NE(outcome.status, 0);
-  EXPECT_TRUE(read_bytes(out_) == read_bytes(tiny_model())) << "written over";  // no megabytes on the terminal
+  EXPECT_TRUE(read_bytes(out_) == read_bytes(tiny_model()))
+      << "written over";  // no megabytes on the terminal
 }
 
 }  // namespace
