@@ -22,6 +22,7 @@ Command add_evaluate(CLI::App& program);
 Command add_train(CLI::App& program);
 Command add_inspect(CLI::App& program);
 Command add_merge(CLI::App& program);
+Command add_average(CLI::App& program);
 Command add_quantize(CLI::App& program);
 Command add_verify(CLI::App& program);
 Command add_trim_vocab(CLI::App& program);

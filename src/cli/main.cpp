@@ -74,9 +74,10 @@ ExitStatus run_program(int argc, char** argv) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str();
 
-  const std::array commands = {add_translate(program), add_evaluate(program),   add_train(program),
-                               add_inspect(program),   add_merge(program),      add_quantize(program),
-                               add_verify(program),    add_trim_vocab(program), add_bench(program)};
+  const std::array commands = {add_translate(program), add_evaluate(program), add_train(program),
+                               add_inspect(program),   add_merge(program),    add_average(program),
+                               add_quantize(program),  add_verify(program),   add_trim_vocab(program),
+                               add_bench(program)};
   const auto chosen = [&] {
     return std::find_if(commands.begin(), commands.end(), [](const Command& c) { return c.app->parsed(); });
   };

@@ -1,4 +1,5 @@
-// Adapters from the command line: translate, evaluate, inspect, verify, and merge into a model of its own.
+// Adapters from the command line: translate, evaluate, inspect, verify, average, and merge into a model of
+// its own.
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
@@ -80,6 +81,20 @@ TEST_F(AdapterCommands, VerifyComparesWithLibllamasAdapter) {
   EXPECT_EQ(report.at("ids"), 60);
   EXPECT_EQ(report.at("greedy_equal").to_number<double>(), 1.0);
   EXPECT_LT(report.at("max_abs").to_number<double>(), 1e-3);
+}
+
+TEST_F(AdapterCommands, AverageWritesAnAdapter) {
+  const std::string other = folder_.file("other.gguf"), mean = folder_.file("mean.gguf");
+  write_tiny_adapter(other, tiny_model(), {.seed = 6});
+  const Outcome outcome = run_tandem("average " + adapter_ + " " + other + " --weights 3,1 -o " + mean);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("the mean of 2 adapters, 30 matrices"));
+  const std::string text = translate(tiny_model() + " --adapter " + mean);
+  EXPECT_NE(text, translate(tiny_model() + " --adapter " + adapter_));
+  const Outcome refused = run_tandem("average " + adapter_ + " " + other + " --weights 3 -o " + mean);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, HasSubstr("weights: expected one for each of 2 adapters, got 1"));
+  EXPECT_EQ(lines_of(refused.err).size(), 1U) << refused.err;
 }
 
 TEST_F(AdapterCommands, WhatIsNoAdapterIsOneErrorEverywhere) {

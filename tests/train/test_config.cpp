@@ -195,6 +195,8 @@ TEST(TrainConfig, RecipesOfTheTreeAreRead) {
   const TrainConfig standard = read_train_config(recipes + "default-en-de-fr.toml");
   EXPECT_EQ(standard.prompt.target_prefix[1].second, "<fr>");
   EXPECT_FALSE(standard.set_weights.empty());
+  const TrainConfig brief_default = read_train_config(recipes + "default-brief.toml");
+  EXPECT_EQ(brief_default.base->model, standard.model_path) << "the second stage goes on from the first";
   EXPECT_EQ(read_train_config(recipes + "own-data.toml").ks.back(), WaitK::unlimited());
   const TrainConfig adapter = read_train_config(recipes + "own-data-lora.toml");
   EXPECT_TRUE(adapter.base.has_value() && adapter.lora.has_value());
