@@ -1,5 +1,6 @@
 """Tests of scripts/train-default with a stand-in program: run with `python3 -m unittest discover scripts/tests`."""
 
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -77,6 +78,29 @@ class TrainDefault(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("data/text with the public sets", done.stderr)
         self.assertFalse((self.folder / "calls").exists())
+
+    def test_without_a_recipe_it_makes_both_stages_from_text_of_their_own(self):
+        root = self.folder / "tree"
+        (root / "scripts").mkdir(parents=True)
+        (root / "recipes").mkdir()
+        (root / "text-of-tests/text").mkdir(parents=True)
+        shutil.copy(SCRIPT, root / "scripts")
+        prepare = root / "scripts/prepare-data"
+        prepare.write_text('#!/bin/sh\necho "$*" >>prepared\nmkdir -p "$4" && touch "$4/train.tsv" "$4/dev.tsv"\n')
+        prepare.chmod(0o755)
+        for name, text in (("default-en-de-fr", "text"), ("default-brief", "brief")):
+            recipe = RECIPE.replace("text/", f"../{text}/").replace("out/", f"{self.folder}/out/")
+            (root / f"recipes/{name}.toml").write_text(recipe)
+        command = [root / "scripts/train-default", "--data", root / "text-of-tests", "--program", self.folder / "program"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        calls = [call.split() for call in (self.folder / "calls").read_text().splitlines()]
+        self.assertEqual([call[0] for call in calls], ["train", "train", "quantize"])
+        self.assertEqual([Path(call[2]).name for call in calls[:2]], ["default-en-de-fr.toml", "default-brief.toml"])
+        plain, brief = (root / "prepared").read_text().splitlines()
+        self.assertNotIn("--most-target-words", plain)
+        self.assertIn("brief.part --most-target-words iwslt17=1 ", brief)
+        self.assertTrue((root / "models/default.gguf").exists())
 
     def test_usage(self):
         self.assertEqual(self.call("--speed").returncode, 2)
