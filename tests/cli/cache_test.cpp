@@ -28,7 +28,8 @@ TEST(CacheOption, TypesAreNamedInHelpAndErrors) {
 TEST(CacheOption, TheTrainedModelWritesWholeSentencesWithEveryType) {
   const std::string command =
       "translate --threads 1 --to de --k 3 --model " TANDEM_SOURCE_DIR "/models/default.gguf --cache ";
-  const std::string input = "A man is riding a bicycle down the street.\nTwo dogs are playing in the snow.\n";
+  // Sentences of which the model is sure: where two words are nearly as good, q8_0 may take the other one.
+  const std::string input = "A man is sitting on a bench.\nTwo dogs are playing in the snow.\n";
   std::vector<std::string> exact;
   for (const char* type : kTypes) {
     const Outcome outcome = run_tandem(command + type, input);
