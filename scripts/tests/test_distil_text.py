@@ -63,7 +63,15 @@ class DistilText(unittest.TestCase):
         self.assertEqual(self.run_script().returncode, 0)
         done = self.run_script("--to", "it")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("expected the columns ['set', 'source', 'it'], got another table", done.stderr)
+        self.assertIn("expected the columns ['set', 'source', 'it'] and the same sources", done.stderr)
+        self.assertIn("the same sources", self.run_script(sets="news").stderr)
+
+    def test_a_file_of_somebody_else_is_not_written_over(self):
+        self.output.parent.mkdir()
+        self.output.write_text("mine\n")
+        done = self.run_script()
+        self.assertEqual((done.returncode, self.output.read_text()), (1, "mine\n"))
+        self.assertIn("both or neither", done.stderr)
 
     def test_bad_input_is_named(self):
         for options, expected in (({"sets": "chat"}, "expected sets of news, talks, got chat"),
@@ -72,6 +80,8 @@ class DistilText(unittest.TestCase):
                 done = self.run_script(**options)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(expected, done.stderr)
+        self.text.write_text("set\tsource\ntalks\n")
+        self.assertIn(f"{self.text}:2: expected tab-separated columns", self.run_script().stderr)
         self.text.write_text("source\tde\n")
         self.assertIn(f"{self.text}:1: expected columns set and source first", self.run_script().stderr)
 
