@@ -22,7 +22,7 @@ class WideMatrix {
   /// Calls work(0) to work(n - 1), each once, on whatever threads there are (Network::share_out).
   using ShareOut = std::function<void(int n, const std::function<void(int)>& work)>;
   /// n_in is a multiple of kBlockInputs. Weights of q8_0 stay what they are in eight bits, those of
-  /// q4_0 and q5_0 in six, those of q6_K in six by halves, others are rounded.
+  /// q4_0 and q5_0 in six or eight, those of q6_K in six by halves, others are rounded.
   /// Cost: every weight is read, rounded and stored.
   WideMatrix(int n_in, int n_out, WeightForm form, const ReadRow& read_row, const ShareOut& share_out);
 

@@ -21,12 +21,6 @@ struct OutputBlock {
   float second_scale;
 };
 
-TANDEM_INLINE void round_to_eight_bits(const float* x, OutputBlock& out) {
-  InputBlock rounded;
-  round_block(x, rounded);
-  out = {.values = rounded.values, .scale = rounded.scale, .second_scale = rounded.scale};
-}
-
 /// The weight of greatest magnitude.
 template <int kInputs>
 TANDEM_INLINE float greatest_of(const float* x) {
@@ -55,23 +49,57 @@ TANDEM_INLINE float square_error(const float* x, float inverse, float step) {
   return sum;
 }
 
-/// The greatest becomes whichever of -32 to -17 does least harm. Where all are multiples of one number, as in
-/// ggml's types without an offset, that is one where they stay what they are. Returns the scale.
+/// What the greatest becomes in six bits, and whether all then are what they were.
+struct SixBits {
+  float multiple;
+  bool is_exact;
+};
+
+/// Whichever of -32 to -17 does least harm. Where all are multiples of one number, as in ggml's types without
+/// an offset, that is one where they stay what they are.
 template <int kInputs>
-TANDEM_INLINE float round_to_six_bits(const float* x, std::int8_t* out) {
+TANDEM_INLINE SixBits best_six_bits(const float* x, float greatest) {
   constexpr float kNothing = 1e-12F;  // of the greatest's square, what multiples lose by f32
-  const float greatest = greatest_of<kInputs>(x);
-  float best = kLeastOfSix, least_error = std::numeric_limits<float>::infinity();
-  for (std::int32_t n = kLeastOfSix; n < kLeastOfSix / 2 && greatest != 0; ++n) {
+  SixBits best{kLeastOfSix, greatest == 0};
+  float least_error = std::numeric_limits<float>::infinity();
+  for (std::int32_t n = kLeastOfSix; n < kLeastOfSix / 2 && !best.is_exact; ++n) {
     const auto multiple = static_cast<float>(n);
     const float error = square_error<kInputs>(x, multiple / greatest, greatest / multiple);
-    if (error < least_error) least_error = error, best = multiple;
-    if (error <= kNothing * greatest * greatest) break;
+    if (error >= least_error) continue;
+    least_error = error;
+    best = {multiple, error <= kNothing * greatest * greatest};
   }
-  const float inverse = greatest == 0 ? 0.0F : best / greatest;
+  return best;
+}
+
+/// Returns the scale.
+template <int kInputs>
+TANDEM_INLINE float take_six_bits(const float* x, float greatest, SixBits best, std::int8_t* out) {
+  const float inverse = greatest == 0 ? 0.0F : best.multiple / greatest;
 #pragma omp simd
   for (int i = 0; i < kInputs; ++i) out[i] = static_cast<std::int8_t>(six_bits_of(x[i], inverse));
-  return greatest / best;
+  return greatest / best.multiple;
+}
+
+template <int kInputs>
+TANDEM_INLINE float round_to_six_bits(const float* x, std::int8_t* out) {
+  const float greatest = greatest_of<kInputs>(x);
+  return take_six_bits<kInputs>(x, greatest, best_six_bits<kInputs>(x, greatest), out);
+}
+
+/// What six bits keep as it is stays so in eight. A few inputs show of most blocks that they do not.
+TANDEM_INLINE void round_to_eight_bits(const float* x, OutputBlock& out) {
+  constexpr int kFewInputs = 8;
+  const float greatest = greatest_of<kBlockInputs>(x);
+  SixBits best = best_six_bits<kFewInputs>(x, greatest);
+  if (best.is_exact) best = best_six_bits<kBlockInputs>(x, greatest);
+  if (best.is_exact) {
+    out.scale = out.second_scale = take_six_bits<kBlockInputs>(x, greatest, best, out.values.data());
+    return;
+  }
+  InputBlock rounded;
+  round_block(x, rounded);
+  out = {.values = rounded.values, .scale = rounded.scale, .second_scale = rounded.scale};
 }
 
 TANDEM_INLINE void round_to_six_bits(const float* x, OutputBlock& out) {

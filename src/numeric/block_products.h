@@ -67,8 +67,8 @@ WeightForm fastest_form();
 ///   out  [n / kBlockInputs]
 void round_row(const float* x, InputBlock* out, std::int64_t n);
 /// The same for the weights of a panel, of one row after the other: to -127..127, or to -32..31 in six bits
-/// with the scale of sixteen that loses least, which leaves weights of q4_0 and q5_0 what they are, and by
-/// halves those of q6_K but for a scale's last bits.
+/// with the scale of sixteen that loses least, which leaves weights of q4_0 and q5_0 what they are (in eight
+/// bits too), and by halves those of q6_K but for a scale's last bits.
 ///   rows  [kPanelOutputs, n_in]
 ///   out   of n_in / kBlockInputs blocks
 void round_panel(const float* rows, WeightForm form, const NewPanel& out, std::int64_t n_in);
