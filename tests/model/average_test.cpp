@@ -89,7 +89,8 @@ TEST_F(Average, OfOneAdapterIsItself) {
 
 TEST_F(Average, MayHaveAnotherType) {
   average_adapters({.adapters = {a_, b_}, .output = out_, .type = "f16"});
-  for (const StoredTensor& tensor : GgufFile::open(out_)->tensors()) EXPECT_EQ(tensor.type, 1) << tensor.name;
+  const auto got = GgufFile::open(out_);
+  for (const StoredTensor& tensor : got->tensors()) EXPECT_EQ(tensor.type, 1) << tensor.name;
 }
 
 TEST_F(Average, WeightsAreOnePositiveNumberEach) {
