@@ -63,7 +63,7 @@ class DistilText(unittest.TestCase):
         self.assertEqual(self.run_script().returncode, 0)
         done = self.run_script("--to", "it")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("expected the columns ['set', 'source', 'it'] and the same sources", done.stderr)
+        self.assertIn("expected the columns ['set', 'source', 'it'], the same sources", done.stderr)
         self.assertIn("the same sources", self.run_script(sets="news").stderr)
 
     def test_a_file_of_somebody_else_is_not_written_over(self):
@@ -80,6 +80,8 @@ class DistilText(unittest.TestCase):
                 done = self.run_script(**options)
                 self.assertEqual(done.returncode, 1)
                 self.assertIn(expected, done.stderr)
+        for ratio, expected in (("it=1", "expected languages of de, fr, got it"), ("de=nan", "got 'de=nan'")):
+            self.assertIn(expected, self.run_script("--most-target-words", ratio).stderr)
         self.text.write_text("set\tsource\ntalks\n")
         self.assertIn(f"{self.text}:2: expected tab-separated columns", self.run_script().stderr)
         self.text.write_text("source\tde\n")
@@ -89,6 +91,13 @@ class DistilText(unittest.TestCase):
         self.assertTrue(distil.is_usable("one two", "eins zwei drei vier fünf sechs"))
         self.assertFalse(distil.is_usable("one two", "eins " * 7))
         self.assertFalse(distil.is_usable("one", ""))
+        self.assertTrue(distil.is_usable("one two", "eins zwei drei", 1.5))
+        self.assertFalse(distil.is_usable("one two", "eins zwei drei", 1.4))
+
+    def test_what_is_long_in_one_language_is_left_out_there(self):
+        self.assertEqual(self.run_script("--most-target-words", "de=1.4").returncode, 0)
+        self.assertEqual(self.output.read_text().splitlines()[1], "talks-taught\tone two\t\tfr owt eno")
+        self.assertIn("the same sources and ratios", self.run_script().stderr)
 
     def test_order_is_drawn_from_the_seed(self):
         self.text.write_text("set\tsource\n" + "".join(f"talks\t{n}\n" for n in range(50)))
