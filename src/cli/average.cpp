@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
@@ -24,13 +25,15 @@ ExitStatus run_average(const AverageArguments& arguments) {
   {
     ProgressBar progress("average", 1.0, "");
     AverageTask task = arguments.task;
-    task.progress = [&](double fraction) { progress.show(fraction); };
+    task.progress = [&](double fraction) {
+      stop_if_interrupted();
+      progress.show(fraction);
+    };
     result = average_adapters(task);
   }
   Output output;
   output.write(fmt::format("{}: the mean of {} adapters, {} matrices, {:.1f} MiB\n", arguments.task.output,
-                           arguments.task.adapters.size(), result.n_matrices,
-                           static_cast<double>(result.bytes_after) / (1 << 20)));
+                           arguments.task.adapters.size(), result.n_matrices, mebibytes(result.bytes_after)));
   output.flush();
   return kDone;
 }

@@ -7,6 +7,8 @@
 #include <csignal>
 #include <string_view>
 
+#include "tandem/error.h"
+
 namespace tandem {
 namespace {
 
@@ -35,10 +37,19 @@ void catch_interrupts() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  sigset_t asked;
+  sigemptyset(&asked);
+  sigaddset(&asked, SIGINT);
+  sigaddset(&asked, SIGTERM);
+  sigprocmask(SIG_UNBLOCK, &asked, nullptr);
 }
 
 bool is_interrupted() {
   return interrupted.load();
+}
+
+void stop_if_interrupted() {
+  if (is_interrupted()) throw Error(ErrorCode::kIo, "stopped before it was done");
 }
 
 void sleep_until(std::chrono::steady_clock::time_point time) {

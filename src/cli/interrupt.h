@@ -8,10 +8,14 @@
 
 namespace tandem {
 
-/// From now on signals set the flag, and a write to a closed pipe is an error instead of a signal.
+/// From now on signals set the flag, also those that whoever started us had blocked, and a write to a closed
+/// pipe is an error instead of a signal.
 void catch_interrupts();
 
 bool is_interrupted();
+
+/// For work that has nothing to show before its end. Throws Error{kIo}.
+void stop_if_interrupted();
 
 /// Sleeps until then, or until an interrupt.
 void sleep_until(std::chrono::steady_clock::time_point time);

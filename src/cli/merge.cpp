@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
@@ -24,15 +25,17 @@ ExitStatus run_merge(const MergeArguments& arguments) {
   {
     ProgressBar progress("merge", 1.0, "");
     MergeTask task = arguments.task;
-    task.progress = [&](double fraction) { progress.show(fraction); };
+    task.progress = [&](double fraction) {
+      stop_if_interrupted();
+      progress.show(fraction);
+    };
     result = merge_adapter(task);
   }
   Output output;
   output.write(fmt::format("{}: {} matrices written anew{}, {:.1f} MiB instead of {:.1f}\n",
                            arguments.task.output, result.n_matrices,
                            arguments.task.type.empty() ? "" : " as " + arguments.task.type,
-                           static_cast<double>(result.bytes_after) / (1 << 20),
-                           static_cast<double>(result.bytes_before) / (1 << 20)));
+                           mebibytes(result.bytes_after), mebibytes(result.bytes_before)));
   output.flush();
   return kDone;
 }

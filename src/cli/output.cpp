@@ -62,4 +62,8 @@ bool Output::is_terminal() const {
   return ::isatty(fd_) == 1;
 }
 
+double mebibytes(std::size_t n_bytes) {
+  return static_cast<double>(n_bytes) / (1 << 20);
+}
+
 }  // namespace tandem

@@ -2,6 +2,7 @@
 // who went away (`| head`) is OutputClosed, which ends the program quietly.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -34,5 +35,8 @@ class Output {
   int fd_ = -1;
   std::string buffer_;
 };
+
+/// As sizes of files are told.
+double mebibytes(std::size_t n_bytes);
 
 }  // namespace tandem

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
@@ -21,16 +22,14 @@ struct QuantizeArguments {
   int n_threads = 1;  // what it takes; the option is there in every command
 };
 
-double mebibytes(std::size_t n_bytes) {
-  return static_cast<double>(n_bytes) / (1 << 20);
-}
-
 ExitStatus run_quantize(const QuantizeArguments& arguments) {
   RewriteResult result;
   {
     ProgressBar progress(arguments.type, 1.0, "");
-    result = quantize_file(arguments.input, arguments.output, arguments.type,
-                           [&](double fraction) { progress.show(fraction); });
+    result = quantize_file(arguments.input, arguments.output, arguments.type, [&](double fraction) {
+      stop_if_interrupted();
+      progress.show(fraction);
+    });
   }
   Output output;
   output.write(fmt::format("{}: {} matrices as {}, {:.1f} MiB instead of {:.1f}\n", arguments.output,

@@ -33,14 +33,6 @@ struct TrimArguments {
   int n_threads = 1;  // what it takes; the option is there in every command
 };
 
-double mebibytes(std::size_t n_bytes) {
-  return static_cast<double>(n_bytes) / (1 << 20);
-}
-
-void stop_if_interrupted() {
-  if (is_interrupted()) throw Error(ErrorCode::kIo, "stopped before it was done");
-}
-
 /// The words of all files; a line of several columns (tab-separated) is several texts.
 WordCounts count_words(const std::vector<std::string>& paths) {
   WordCounts words;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
 #include <numeric>
 
 #include "cli/program.h"
@@ -95,6 +96,21 @@ TEST_F(AdapterCommands, AverageWritesAnAdapter) {
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.err, HasSubstr("weights: expected one for each of 2 adapters, got 1"));
   EXPECT_EQ(lines_of(refused.err).size(), 1U) << refused.err;
+}
+
+TEST_F(AdapterCommands, InterruptedRewritesLeaveNoFile) {
+  const std::string out = folder_.file("out.gguf");
+  for (const std::string& command :
+       {"merge " + tiny_model() + " " + adapter_ + " " + out,
+        "average " + adapter_ + " " + adapter_ + " -o " + out, "quantize " + tiny_model() + " " + out}) {
+    // Blocked, the signal waits for the program: it is there before the work begins.
+    const Outcome outcome =
+        run_shell("exec env --block-signal=INT sh -c 'kill -INT $$; exec \"$TANDEM\" " + command + "'");
+    EXPECT_EQ(outcome.status, 1) << command;
+    EXPECT_THAT(outcome.err, HasSubstr("stopped before it was done")) << command;
+    EXPECT_EQ(lines_of(outcome.err).size(), 1U) << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(out)) << command;
+  }
 }
 
 TEST_F(AdapterCommands, WhatIsNoAdapterIsOneErrorEverywhere) {
