@@ -79,28 +79,52 @@ class TrainDefault(unittest.TestCase):
         self.assertIn("data/text with the public sets", done.stderr)
         self.assertFalse((self.folder / "calls").exists())
 
-    def test_without_a_recipe_it_makes_both_stages_from_text_of_their_own(self):
+    def make_tree(self):
+        """A checkout with stand-ins for the scripts that it calls and for the recipes; the former write down their options."""
         root = self.folder / "tree"
-        (root / "scripts").mkdir(parents=True)
-        (root / "recipes").mkdir()
-        (root / "text-of-tests/text").mkdir(parents=True)
+        for name in ("scripts", "recipes", "text-of-tests/text"):
+            (root / name).mkdir(parents=True)
         shutil.copy(SCRIPT, root / "scripts")
-        prepare = root / "scripts/prepare-data"
-        prepare.write_text('#!/bin/sh\necho "$*" >>prepared\nmkdir -p "$4" && touch "$4/train.tsv" "$4/dev.tsv"\n')
-        prepare.chmod(0o755)
-        for name, text in (("default-en-de-fr", "text"), ("default-brief", "brief")):
+        for name, does in (("prepare-data", 'echo "$*" >>prepared\nmkdir -p "$4" && touch "$4/train.tsv" "$4/dev.tsv"'),
+                           ("fetch-model", 'echo fetched; echo "/models/$1.gguf"'),
+                           ("distil-text", 'echo "$*" >>distilled')):  # fmt: skip
+            (root / "scripts" / name).write_text(f"#!/bin/sh\n{does}\n")
+            (root / "scripts" / name).chmod(0o755)
+        for name, text in (("en-de-fr", "text"), ("brief", "brief"), ("taught", "brief")):
             recipe = RECIPE.replace("text/", f"../{text}/").replace("out/", f"{self.folder}/out/")
-            (root / f"recipes/{name}.toml").write_text(recipe)
+            if name == "taught":
+                recipe = recipe.replace('train.tsv" }]', 'train.tsv" }, { tsv = "../brief/taught.tsv" }]')
+            (root / f"recipes/default-{name}.toml").write_text(recipe)
+        return root
+
+    def call_tree(self, root, *more):
         command = [root / "scripts/train-default", "--data", root / "text-of-tests", "--program", self.folder / "program"]
-        done = subprocess.run(command, capture_output=True, text=True)
+        done = subprocess.run([*command, *more], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
-        calls = [call.split() for call in (self.folder / "calls").read_text().splitlines()]
-        self.assertEqual([call[0] for call in calls], ["train", "train", "quantize"])
-        self.assertEqual([Path(call[2]).name for call in calls[:2]], ["default-en-de-fr.toml", "default-brief.toml"])
+        self.assertTrue((root / "models/default.gguf").exists())
+        return [call.split() for call in (self.folder / "calls").read_text().splitlines()]
+
+    def test_without_a_recipe_it_makes_all_stages_from_text_of_their_own(self):
+        root = self.make_tree()
+        calls = self.call_tree(root)
+        self.assertEqual([call[0] for call in calls], ["train"] * 3 + ["quantize"])
+        self.assertEqual(
+            [Path(call[2]).name for call in calls[:3]],
+            ["default-en-de-fr.toml", "default-brief.toml", "default-taught.toml"],
+        )
         plain, brief = (root / "prepared").read_text().splitlines()
         self.assertNotIn("--most-target-words", plain)
         self.assertIn("brief.part --most-target-words iwslt17=1 ", brief)
-        self.assertTrue((root / "models/default.gguf").exists())
+        distilled = (root / "distilled").read_text()
+        self.assertIn(f"--text {root}/text/train.tsv --sets iwslt17,", distilled)
+        self.assertIn("--model /models/gemma-3-270m.gguf --adapter models/gemma-3-270m-stream.lora.gguf", distilled)
+        self.assertIn(f"--output {root}/brief/taught.tsv", distilled)
+
+    def test_without_a_teacher_there_are_two_stages(self):
+        root = self.make_tree()
+        calls = self.call_tree(root, "--without-teacher")
+        self.assertEqual([call[0] for call in calls], ["train", "train", "quantize"])
+        self.assertFalse((root / "distilled").exists())
 
     def test_usage(self):
         self.assertEqual(self.call("--speed").returncode, 2)
