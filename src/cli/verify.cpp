@@ -55,11 +55,11 @@ std::string to_json(const VerifyArguments& arguments, const VerifyReport& report
 std::string to_text(const VerifyArguments& arguments, const VerifyReport& report) {
   return fmt::format(
       "{}{}: {}, {}, {} rows of {} logits beside libllama\n"
-      "logits       differ by {:.3g} at most, {:.3g} on average (allowed {:.3g}; they deviate by {:.3g})\n"
+      "logits       differ by {:.3g} on average (allowed {:.3g}), {:.3g} at most; they deviate by {:.3g}\n"
       "best token   the same in {:.1f}% of the rows (at least {:.0f}%)\n"
       "tokenizer    {}\n",
       arguments.model, arguments.adapter.empty() ? "" : " with " + arguments.adapter, report.architecture,
-      report.type, report.n_rows, report.n_ids, report.max_abs, report.mean_abs, report.mean_tolerance,
+      report.type, report.n_rows, report.n_ids, report.mean_abs, report.mean_tolerance, report.max_abs,
       report.deviation, 100 * report.greedy_equal, 100 * report.least_greedy_equal,
       report.tokenizer_round_trip ? "gives the text back, word by word too"
                                   : "does not give the text back, or not word by word");

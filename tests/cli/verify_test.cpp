@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <cstdio>
 
 #include "cli/program.h"
 
@@ -28,6 +29,16 @@ TEST(VerifyCommand, SaysItInWordsToo) {
   const Outcome outcome = run_tandem("verify " + tiny_model() + " --tokens 4 --threads 1");
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("best token   the same in 100.0%"), std::string::npos) << outcome.out;
+  const std::size_t at = outcome.out.find("\nlogits ");
+  ASSERT_NE(at, std::string::npos) << outcome.out;
+  double mean = 0, allowed = 0, most = 0;
+  ASSERT_EQ(
+      std::sscanf(outcome.out.c_str() + at, "\nlogits differ by %lf on average (allowed %lf), %lf at most",
+                  &mean, &allowed, &most),
+      3)
+      << outcome.out;
+  EXPECT_LT(mean, most);
+  EXPECT_LT(mean, allowed);
 }
 
 TEST(VerifyCommand, FailsOnWeightsWhoseLogitsAreNoNumbers) {
