@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
@@ -25,10 +24,7 @@ ExitStatus run_average(const AverageArguments& arguments) {
   {
     ProgressBar progress("average", 1.0, "");
     AverageTask task = arguments.task;
-    task.progress = [&](double fraction) {
-      stop_if_interrupted();
-      progress.show(fraction);
-    };
+    task.progress = show_or_stop(progress);
     result = average_adapters(task);
   }
   Output output;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "cli/interrupt.h"
 #include "cli/text_layout.h"
 
 namespace tandem {
@@ -53,6 +54,13 @@ void ProgressBar::show(double done) {
   if (fraction > 0) line += fmt::format("  {} left", clock_time(seconds * (1 - fraction) / fraction));
   fmt::print(stderr, "\r{}\x1b[K", line);
   std::fflush(stderr);
+}
+
+std::function<void(double)> show_or_stop(ProgressBar& bar) {
+  return [&bar](double fraction) {
+    stop_if_interrupted();
+    bar.show(fraction);
+  };
 }
 
 }  // namespace tandem

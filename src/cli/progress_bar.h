@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 namespace tandem {
@@ -27,5 +28,9 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_;
   std::chrono::steady_clock::time_point last_shown_{};
 };
+
+/// For work that tells its fraction as it goes and has nothing to show before its end: shows that on the bar,
+/// which outlives it, and throws Error{kIo} after Ctrl-C.
+std::function<void(double)> show_or_stop(ProgressBar& bar);
 
 }  // namespace tandem

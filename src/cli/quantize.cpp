@@ -7,7 +7,6 @@
 #include <memory>
 
 #include "cli/commands.h"
-#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
@@ -26,10 +25,7 @@ ExitStatus run_quantize(const QuantizeArguments& arguments) {
   RewriteResult result;
   {
     ProgressBar progress(arguments.type, 1.0, "");
-    result = quantize_file(arguments.input, arguments.output, arguments.type, [&](double fraction) {
-      stop_if_interrupted();
-      progress.show(fraction);
-    });
+    result = quantize_file(arguments.input, arguments.output, arguments.type, show_or_stop(progress));
   }
   Output output;
   output.write(fmt::format("{}: {} matrices as {}, {:.1f} MiB instead of {:.1f}\n", arguments.output,

@@ -100,10 +100,8 @@ ExitStatus run_trim_vocab(const TrimArguments& arguments) {
   TrimReport report;
   {
     ProgressBar progress("trim", 1.0, "");
-    report = trim_vocabulary(arguments.model, arguments.output, words, arguments.n_rows, [&](double done) {
-      stop_if_interrupted();
-      progress.show(done);
-    });
+    report =
+        trim_vocabulary(arguments.model, arguments.output, words, arguments.n_rows, show_or_stop(progress));
   }
   Output output;
   output.write(arguments.is_json ? to_json(arguments, report) : to_text(arguments, report));
